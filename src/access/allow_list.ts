@@ -1,0 +1,73 @@
+/**
+ * Which targets an ingress dials: the `--allow` rules. Nothing is allowed that no rule names. The
+ * list is asked at every open, with the target as the peer wrote it.
+ */
+import { BadInput } from "../bad_input.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  isThisHost,
+  parseHost,
+  parsePort,
+  SpecError,
+  splitSpec,
+} from "../socket/endpoint.ts";
+
+/** One `--allow`: a host or any, a port or any. */
+export interface AllowRule {
+  readonly host: string | "*";
+  readonly port: number | "*";
+}
+
+/** Reads one `--allow` value. Throws {@link BadInput} with the column and an example. */
+export function parseAllowRule(spec: string): AllowRule {
+  try {
+    const [host, port, extra] = splitSpec(spec);
+    if (host === undefined || port === undefined) {
+      throw new SpecError(spec.length + 1, "a port is missing (host:port)");
+    }
+    if (extra !== undefined) throw new SpecError(extra.column, "too many parts (host:port)");
+    return {
+      host: host.text === "*" ? "*" : parseHost(host),
+      port: port.text === "*" ? "*" : parsePort(port, { min: 1 }),
+    };
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    throw new BadInput(
+      `--allow ${JSON.stringify(spec)}, column ${error.column}: ${error.message}. ` +
+        "Example: --allow 127.0.0.1:80",
+    );
+  }
+}
+
+/** The rules of one ingress. */
+export class AllowList {
+  readonly #rules: readonly AllowRule[];
+
+  constructor(rules: readonly AllowRule[]) {
+    this.#rules = rules;
+  }
+
+  /** True where a rule names the target. */
+  allows(target: Endpoint): boolean {
+    return this.#rules.some((rule) => matchesHost(rule, target) && matchesPort(rule, target));
+  }
+
+  /** The rules as users write them, for messages. */
+  describe(): string {
+    return this.#rules.map(({ host, port }) =>
+      port === "*"
+        ? formatEndpoint({ host, port: 0 }).replace(/0$/, "*")
+        : formatEndpoint({ host, port })
+    ).join(", ");
+  }
+}
+
+function matchesHost(rule: AllowRule, target: Endpoint): boolean {
+  return rule.host === "*" || rule.host === target.host ||
+    (isThisHost(rule.host) && isThisHost(target.host));
+}
+
+function matchesPort(rule: AllowRule, target: Endpoint): boolean {
+  return rule.port === "*" || rule.port === target.port;
+}

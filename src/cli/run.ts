@@ -1,0 +1,65 @@
+/**
+ * The command line: finds the command, runs it, turns what it throws into a line on stderr and an
+ * exit code. Commands are loaded when they are run, so that `--version` answers at once.
+ */
+import type { Command } from "commander";
+import { BadInput } from "../bad_input.ts";
+import { programVersion } from "./program_version.ts";
+
+const exitCodes = { ok: 0, failed: 1, badInput: 2 } as const;
+
+/** The commands; what is no command's name is a flag of the first. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  proxy: async () => {
+    const { proxyCommand } = await import("./proxy_command.ts");
+    return proxyCommand(async (options) => {
+      const { runProxy } = await import("./run_proxy.ts");
+      await runProxy(options);
+    });
+  },
+};
+
+/** Runs the program with its arguments; the exit code. Never throws. */
+export async function run(args: readonly string[]): Promise<number> {
+  const [first = ""] = args;
+  if (first === "--version" || first === "-V") {
+    console.log(programVersion);
+    return exitCodes.ok;
+  }
+  try {
+    await runCommand(args);
+    return exitCodes.ok;
+  } catch (error) {
+    return report(error, { isVerbose: args.includes("--verbose") || args.includes("-v") });
+  }
+}
+
+async function runCommand(args: readonly string[]): Promise<void> {
+  const [first = "", ...rest] = args;
+  const load = Object.hasOwn(commands, first) ? commands[first] : undefined;
+  if (load === undefined && first !== "" && !first.startsWith("-")) {
+    const names = Object.keys(commands).join(", ");
+    throw new BadInput(`${JSON.stringify(first)} is no command (there are ${names})`);
+  }
+  const command = await (load ?? commands.proxy!)();
+  quieten(command);
+  await command.parseAsync(load === undefined ? args : rest, { from: "user" });
+}
+
+/** Commander is to throw where it would print an error and exit. */
+function quieten(command: Command): void {
+  command.exitOverride().configureOutput({ writeErr: () => {} });
+  command.commands.forEach(quieten);
+}
+
+function report(error: unknown, { isVerbose }: { isVerbose: boolean }): number {
+  const { code, exitCode } = error as { code?: string; exitCode?: number };
+  const isUsage = code?.startsWith("commander.") ?? false;
+  if (isUsage && exitCode === 0) return exitCodes.ok;
+  const message = error instanceof Error ? error.message : String(error);
+  const line = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
+  console.error(`aetherport: ${line}`);
+  if (isUsage || error instanceof BadInput) return exitCodes.badInput;
+  if (isVerbose && error instanceof Error) console.error(error.stack);
+  return exitCodes.failed;
+}

@@ -1,0 +1,128 @@
+/** The egress side of TCP forwarding: local listeners, each connection a stream over a link. */
+import { getLogger } from "@logtape/logtape";
+import type { Link } from "../link/link.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
+import { type TcpConnection, TcpListener } from "../socket/tcp.ts";
+import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
+import type { ForwardSpec } from "./forward_spec.ts";
+import { relay } from "./relay.ts";
+import { StreamPort } from "./stream_port.ts";
+
+const log = getLogger(["aetherport", "egress"]);
+
+/** Attempts to find a free port that both loopback addresses have. */
+const portAttemptCount = 16;
+
+/** Where a forward gets its link from. */
+export interface LinkSource {
+  /** A link that is up, now or soon; undefined where none came in time. */
+  acquire(): Promise<Link | undefined>;
+}
+
+/** One `--forward`, listening. */
+export class TcpForward {
+  readonly #target: string;
+  readonly #links: LinkSource;
+  readonly #listeners: TcpListener[];
+
+  /** Binds its listeners. Throws an Error naming the address that cannot be bound. */
+  constructor(spec: ForwardSpec, links: LinkSource) {
+    this.#target = formatEndpoint(spec.target);
+    this.#links = links;
+    this.#listeners = bindAll(spec, (connection) => void this.#serve(connection));
+  }
+
+  /** The bound addresses as `host:port`. */
+  get addresses(): string[] {
+    return this.#listeners.map(({ address }) => address);
+  }
+
+  /** The target as `host:port`. */
+  get target(): string {
+    return this.#target;
+  }
+
+  /** Stops listening; connections that are under way go on. */
+  close(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  async #serve(connection: TcpConnection): Promise<void> {
+    const client = connection.remote;
+    const link = await this.#links.acquire();
+    if (link === undefined) {
+      log.warn("{client} to {target}: no link came up in time", {
+        event: "no-link",
+        client,
+        target: this.#target,
+      });
+      connection.reset();
+      return;
+    }
+    const port = this.#open(link);
+    if (port === undefined) return connection.reset();
+    const { closed, sent, received } = await relay(connection, port);
+    if (closed.how === "refused") {
+      log.warn("{client} to {target}: refused by the other node: {reason}", {
+        event: "refused",
+        client,
+        target: this.#target,
+        code: closed.code,
+        reason: closed.reason,
+      });
+      return;
+    }
+    log.debug("{client} to {target}: {how}, {sent} bytes out, {received} in", {
+      event: "stream-closed",
+      client,
+      target: this.#target,
+      how: closed.how === "reset" ? closed.reason : "finished",
+      sent,
+      received,
+    });
+  }
+
+  #open(link: Link): StreamPort | undefined {
+    try {
+      const channel = link.openChannel({ label: this.#target, protocol: tcpProtocol });
+      return new StreamPort(new TunnelStream(channel, { role: "opener" }));
+    } catch (error) {
+      log.warn("cannot open a stream to {target}: {problem}", {
+        target: this.#target,
+        problem: error instanceof Error ? error.message : String(error),
+      });
+      return undefined;
+    }
+  }
+}
+
+function bindAll(
+  { listenHost, listenPort }: ForwardSpec,
+  onConnection: (connection: TcpConnection) => void,
+): TcpListener[] {
+  const bind = (host: string, port: number) => bindOne({ host, port, onConnection });
+  if (listenHost !== "localhost") return [bind(listenHost, listenPort)];
+  for (let attempt = 1;; attempt++) {
+    const first = bind("127.0.0.1", listenPort);
+    try {
+      return [first, bind("::1", first.port)];
+    } catch (error) {
+      const { cause } = error as Error;
+      // A host without IPv6 has no ::1; localhost is then 127.0.0.1 alone.
+      if (!(cause instanceof Deno.errors.AddrInUse)) return [first];
+      first.close();
+      if (listenPort !== 0 || attempt === portAttemptCount) throw error;
+    }
+  }
+}
+
+function bindOne(
+  options: { host: string; port: number; onConnection: (connection: TcpConnection) => void },
+): TcpListener {
+  try {
+    return new TcpListener(options);
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`cannot listen on ${formatEndpoint(options)}: ${problem}`, { cause });
+  }
+}

@@ -1,0 +1,147 @@
+/** TCP listeners that outlive bad clients, and the connections they accept. */
+import { getLogger } from "@logtape/logtape";
+import { canonicalAddress, formatEndpoint } from "./endpoint.ts";
+import { resetAccepted } from "./tcp_reset.ts";
+
+const log = getLogger(["aetherport", "socket"]);
+
+/** How long accepting pauses when the system has no descriptor or memory left, in ms. */
+const acceptPause = { min: 5, max: 50 };
+/** Connections that wait in the kernel to be accepted. */
+const backlog = 1024;
+
+/** A TCP connection: reads and writes whole, half-close, reset. One reader, one writer. */
+export interface TcpConnection {
+  /** The other end as `host:port`. */
+  readonly remote: string;
+  /** Reads into the buffer; the count of bytes, or null at the end. Throws on a reset. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Writes all bytes. Throws when the other end has gone. */
+  write(bytes: Uint8Array): Promise<void>;
+  /** Half-close: the other end reads the end of the stream and may go on writing. */
+  endWrite(): Promise<void>;
+  /** Closes so that the other end sees an error. Pending reads and writes reject. */
+  reset(): void;
+  /** Closes both ways. Pending reads and writes reject; a second call does nothing. */
+  close(): void;
+}
+
+/** A connection that was accepted. */
+class AcceptedConnection implements TcpConnection {
+  readonly #connection: Deno.TcpConn;
+  #isClosed = false;
+
+  constructor(connection: Deno.TcpConn) {
+    this.#connection = connection;
+    connection.setNoDelay(true);
+    connection.setKeepAlive(true);
+  }
+
+  get remote(): string {
+    const { hostname, port } = this.#connection.remoteAddr;
+    return formatEndpoint({ host: hostname, port });
+  }
+
+  read(buffer: Uint8Array): Promise<number | null> {
+    return this.#connection.read(buffer);
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    let written = 0;
+    while (written < bytes.length) {
+      written += await this.#connection.write(bytes.subarray(written));
+    }
+  }
+
+  async endWrite(): Promise<void> {
+    try {
+      await this.#connection.closeWrite();
+    } catch (error) {
+      // The other end may have closed both ways already: then there is nothing left to end.
+      if (!(error instanceof Deno.errors.NotConnected)) throw error;
+    }
+  }
+
+  reset(): void {
+    if (this.#isClosed) return;
+    resetAccepted(this.#connection);
+    this.close();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#connection.close();
+  }
+}
+
+/** One listening socket. */
+export class TcpListener {
+  readonly #listener: Deno.Listener;
+  readonly #onConnection: (connection: TcpConnection) => void;
+  #isClosed = false;
+
+  /** Binds; throws what the system says, naming the address. */
+  constructor(
+    { host, port, onConnection }: {
+      host: string;
+      port: number;
+      onConnection: (connection: TcpConnection) => void;
+    },
+  ) {
+    this.#listener = Deno.listen({ hostname: host, port, tcpBacklog: backlog });
+    this.#onConnection = onConnection;
+    void this.#acceptAll();
+  }
+
+  /** The bound port. */
+  get port(): number {
+    return (this.#listener.addr as Deno.NetAddr).port;
+  }
+
+  /** The bound address as `host:port`. */
+  get address(): string {
+    const { hostname, port } = this.#listener.addr as Deno.NetAddr;
+    return formatEndpoint({ host: canonicalAddress(hostname) ?? hostname, port });
+  }
+
+  /** Stops listening; connections that were accepted live on. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#listener.close();
+  }
+
+  async #acceptAll(): Promise<void> {
+    let pause = acceptPause.min;
+    while (!this.#isClosed) {
+      try {
+        const connection = await this.#listener.accept();
+        pause = acceptPause.min;
+        this.#onConnection(new AcceptedConnection(connection as Deno.TcpConn));
+      } catch (error) {
+        if (this.#isClosed) return;
+        // A client that reset before it was accepted shows here; it is no trouble of ours.
+        if (isClientGone(error)) continue;
+        if (pause === acceptPause.min) {
+          log.warn("cannot accept a connection on {address}, trying on: {problem}", {
+            address: this.address,
+            problem: messageOf(error),
+          });
+        }
+        await new Promise((resolve) => setTimeout(resolve, pause));
+        pause = Math.min(pause * 2, acceptPause.max);
+      }
+    }
+  }
+}
+
+function isClientGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,238 @@
+/**
+ * One forwarded connection over one data channel: open, refuse, credit, half-close, reset. It knows
+ * the channel's messages and nothing of sockets, clocks or timers; docs/protocol.md has the whole.
+ *
+ * Who closes the channel: the side for which the stream is over on **receiving** a message, for
+ * then nothing of the other side is under way any more. The side for which it is over on sending
+ * waits for that, and its owner gives up waiting after a while.
+ */
+import type { Channel, ChannelHandler, ChannelMessage } from "../link/link.ts";
+import {
+  type ControlMessage,
+  maxCreditLength,
+  parseControlMessage,
+  type RefusalCode,
+  writeControlMessage,
+} from "./control_message.ts";
+
+/** DCEP's protocol field for a TCP connection. */
+export const tcpProtocol = "aetherport-tcp/1";
+/** What each side may send before any credit came, in bytes. Part of the protocol. */
+export const initialCredit = 262_144;
+/** What a side may have under way to this one, in bytes: this node's choice. */
+const receiveWindow = 1_048_576;
+
+/** What a stream tells its owner. */
+export interface TunnelStreamHandler {
+  /** The other side has dialled the target (only to the opener). */
+  handleOpened(): void;
+  /** Payload came; it is the handler's, and counts against the window until it is consumed. */
+  handlePayload(bytes: Uint8Array): void;
+  /** The other side sends no more payload. */
+  handleEnd(): void;
+  /** `sendableLength` has grown from zero. */
+  handleWritable(): void;
+  /** The stream is over. Called once. */
+  handleClosed(closed: StreamClosed): void;
+  /** The channel is closed too, and nothing is held any more. Called once, never before. */
+  handleReleased(): void;
+}
+
+/** How a stream ended. */
+export type StreamClosed =
+  | { readonly how: "finished" }
+  | { readonly how: "refused"; readonly code: RefusalCode; readonly reason: string }
+  | { readonly how: "reset"; readonly reason: string };
+
+/** One direction: open, its end sent, and that end confirmed by the other side of it. */
+type Direction = "open" | "ended" | "confirmed";
+
+/** One end of a stream. */
+export class TunnelStream implements ChannelHandler {
+  handler: TunnelStreamHandler | undefined;
+  readonly #channel: Channel;
+  readonly #role: "opener" | "acceptor";
+  #isOpened = false;
+  #outbound: Direction = "open";
+  #inbound: Direction = "open";
+  #isClosed = false;
+  #isReleased = false;
+  /** Bytes this side may still send. */
+  #credit = initialCredit;
+  #isStarved = false;
+  /** Bytes the other side may still send. */
+  #granted = initialCredit;
+  /** Bytes received that the owner has not consumed. */
+  #unconsumed = 0;
+
+  constructor(channel: Channel, { role }: { role: "opener" | "acceptor" }) {
+    this.#channel = channel;
+    this.#role = role;
+    channel.handler = this;
+  }
+
+  /** The target as the opener asks for it. */
+  get label(): string {
+    return this.#channel.label;
+  }
+
+  /** Bytes that `send` takes now; zero while credit or the channel's buffer is used up. */
+  get sendableLength(): number {
+    if (this.#isClosed || this.#outbound !== "open") return 0;
+    const { sendableLength, maxMessageLength } = this.#channel;
+    const length = Math.min(this.#credit, sendableLength, maxMessageLength);
+    if (length === 0) this.#isStarved = true;
+    return length;
+  }
+
+  /** The acceptor has dialled the target. */
+  accept(): void {
+    if (this.#isClosed) return;
+    this.#isOpened = true;
+    this.#write({ type: "opened" });
+  }
+
+  /** The acceptor will not, or could not, dial the target. */
+  refuse(code: RefusalCode, reason: string): void {
+    if (this.#isClosed) return;
+    this.#write({ type: "refused", code, reason });
+    this.#finish({ how: "refused", code, reason });
+  }
+
+  /** Sends payload, at most `sendableLength` bytes, which are copied before this returns. */
+  send(bytes: Uint8Array): void {
+    if (bytes.length > this.sendableLength) throw new RangeError("more than may be sent");
+    this.#credit -= bytes.length;
+    this.#channel.send(bytes);
+  }
+
+  /** Half-close: no more payload goes out. */
+  end(): void {
+    if (this.#isClosed || this.#outbound !== "open") return;
+    this.#outbound = "ended";
+    this.#write({ type: "end" });
+  }
+
+  /** Payload was handed over: the other side may send as much again. */
+  consume(length: number): void {
+    this.#unconsumed -= length;
+    const grant = receiveWindow - this.#granted - this.#unconsumed;
+    if (this.#isClosed || this.#inbound !== "open" || grant < receiveWindow / 4) return;
+    this.#granted += grant;
+    this.#write({ type: "credit", bytes: grant });
+  }
+
+  /** All payload and its end were handed over. */
+  confirmEnd(): void {
+    if (this.#isClosed || this.#inbound !== "ended") return;
+    this.#inbound = "confirmed";
+    this.#write({ type: "ended" });
+    if (this.#isOver()) this.#finish({ how: "finished" });
+  }
+
+  /** Breaks the stream off; the other side is told why. */
+  reset(reason: string): void {
+    if (this.#isClosed) return;
+    this.#write({ type: "reset", reason });
+    this.#finish({ how: "reset", reason });
+  }
+
+  /** Frees the channel, whether or not the other side has closed it. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#channel.close();
+    this.handler?.handleReleased();
+  }
+
+  handleMessage(message: ChannelMessage): void {
+    if (typeof message === "string") {
+      this.#handleControl(message);
+    } else if (!this.#isClosed) {
+      this.#handlePayload(message);
+    }
+  }
+
+  handleWritable(): void {
+    if (!this.#isStarved || this.sendableLength === 0) return;
+    this.#isStarved = false;
+    this.handler?.handleWritable();
+  }
+
+  handleClosed(): void {
+    this.#finish({ how: "reset", reason: "the link or the other node ended it" });
+    this.release();
+  }
+
+  #handlePayload(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    if (this.#inbound !== "open") return this.reset("payload after the end");
+    if (this.#role === "opener" && !this.#isOpened) return this.reset("payload before opened");
+    if (bytes.length > this.#granted) return this.reset("payload beyond the credit");
+    this.#granted -= bytes.length;
+    this.#unconsumed += bytes.length;
+    this.handler?.handlePayload(bytes);
+  }
+
+  #handleControl(text: string): void {
+    const message = parseControlMessage(text);
+    if (message?.type === "reset" || message?.type === "refused") {
+      this.#handleBreak(message);
+      return;
+    }
+    if (this.#isClosed) return;
+    switch (message?.type) {
+      case "opened":
+        if (this.#role === "acceptor" || this.#isOpened) return this.reset("unexpected opened");
+        this.#isOpened = true;
+        this.handler?.handleOpened();
+        return;
+      case "credit":
+        this.#credit = Math.min(this.#credit + message.bytes, maxCreditLength);
+        this.handleWritable();
+        return;
+      case "end":
+        if (this.#inbound !== "open") return this.reset("a second end");
+        this.#inbound = "ended";
+        this.handler?.handleEnd();
+        return;
+      case "ended":
+        if (this.#outbound !== "ended") return this.reset("ended before the end");
+        this.#outbound = "confirmed";
+        this.#finishOnReceiving();
+        return;
+      default:
+        return this.reset("a control message that is none");
+    }
+  }
+
+  /** Nothing more comes from the other side, so the channel can be closed at once. */
+  #handleBreak(message: ControlMessage & { type: "reset" | "refused" }): void {
+    this.#finish(
+      message.type === "reset"
+        ? { how: "reset", reason: message.reason }
+        : { how: "refused", code: message.code, reason: message.reason },
+    );
+    this.release();
+  }
+
+  #finishOnReceiving(): void {
+    if (!this.#isOver()) return;
+    this.#finish({ how: "finished" });
+    this.release();
+  }
+
+  #isOver(): boolean {
+    return this.#outbound === "confirmed" && this.#inbound === "confirmed";
+  }
+
+  #write(message: ControlMessage): void {
+    this.#channel.send(writeControlMessage(message));
+  }
+
+  #finish(closed: StreamClosed): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.handler?.handleClosed(closed);
+  }
+}

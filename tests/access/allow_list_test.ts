@@ -1,0 +1,111 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import { AllowList, type AllowRule, parseAllowRule } from "../../src/access/allow_list.ts";
+import { BadInput } from "../../src/bad_input.ts";
+import { parseEndpoint } from "../../src/socket/endpoint.ts";
+
+function allows(rules: readonly string[], target: string): boolean {
+  return new AllowList(rules.map(parseAllowRule)).allows(parseEndpoint(target));
+}
+
+Deno.test("allows nothing without a rule", () => {
+  equal(allows([], "127.0.0.1:80"), false);
+});
+
+Deno.test("reads rules with any host and any port", () => {
+  const rules: [spec: string, AllowRule][] = [
+    ["127.0.0.1:80", { host: "127.0.0.1", port: 80 }],
+    ["[::FFFF:127.0.0.1]:80", { host: "127.0.0.1", port: 80 }],
+    ["NAS.local.:80", { host: "nas.local", port: 80 }],
+    ["*:80", { host: "*", port: 80 }],
+    ["[::1]:*", { host: "::1", port: "*" }],
+    ["*:*", { host: "*", port: "*" }],
+  ];
+  for (const [spec, rule] of rules) deepEqual(parseAllowRule(spec), rule, spec);
+});
+
+Deno.test("the names of this host match one another", () => {
+  const thisHost = ["localhost", "127.0.0.1", "[::1]", "0.0.0.0", "[::]", "[::ffff:127.0.0.1]"];
+  for (const rule of thisHost) {
+    for (const target of thisHost) {
+      equal(allows([`${rule}:80`], `${target}:80`), true, `${rule} ${target}`);
+      equal(allows([`${rule}:80`], `${target}:81`), false, `${rule} ${target}`);
+    }
+    for (const other of ["127.0.0.2", "10.0.0.5", "localhost.example", "[::2]"]) {
+      equal(allows([`${rule}:80`], `${other}:80`), false, `${rule} ${other}`);
+      equal(allows([`${other}:80`], `${rule}:80`), false, `${other} ${rule}`);
+    }
+  }
+});
+
+Deno.test("* stands for every host or every port", () => {
+  for (const target of ["10.0.0.5:80", "nas.local:80", "[2001:db8::1]:80", "localhost:80"]) {
+    equal(allows(["*:80"], target), true, target);
+    equal(allows(["*:81"], target), false, target);
+    equal(allows(["*:*"], target), true, target);
+  }
+  equal(allows(["10.0.0.5:*"], "10.0.0.5:1"), true);
+  equal(allows(["10.0.0.5:*"], "10.0.0.5:65535"), true);
+  equal(allows(["10.0.0.5:*"], "10.0.0.6:80"), false);
+});
+
+Deno.test("names match as they were asked for, and never an address", () => {
+  equal(allows(["nas.local:80"], "NAS.LOCAL.:80"), true);
+  equal(allows(["nas.local:80"], "x.nas.local:80"), false);
+  equal(allows(["nas.local:80"], "nas.local.example:80"), false);
+  equal(allows(["nas.local:80"], "10.0.0.5:80"), false);
+  equal(allows(["10.0.0.5:80"], "nas.local:80"), false);
+});
+
+Deno.test("addresses match in any spelling", () => {
+  equal(allows(["[2001:db8::1]:80"], "[2001:0DB8:0:0:0:0:0:1]:80"), true);
+  equal(allows(["[::ffff:a00:5]:80"], "10.0.0.5:80"), true);
+  equal(allows(["10.0.0.5:80"], "[::ffff:10.0.0.5]:80"), true);
+  equal(allows(["10.0.0.5:80"], "[64:ff9b::a00:5]:80"), false);
+});
+
+Deno.test("one of several rules is enough", () => {
+  const rules = ["10.0.0.5:80", "nas.local:*"];
+  equal(allows(rules, "10.0.0.5:80"), true);
+  equal(allows(rules, "nas.local:443"), true);
+  equal(allows(rules, "10.0.0.5:443"), false);
+});
+
+Deno.test("describes its rules as users write them", () => {
+  const rules = ["10.0.0.5:80", "[::1]:*", "*:443", "*:*", "nas.local:10"];
+  equal(new AllowList(rules.map(parseAllowRule)).describe(), rules.join(", "));
+});
+
+Deno.test("a bad rule gets one line with its column and an example", () => {
+  const columns: [spec: string, column: number][] = [
+    ["", 1],
+    ["80", 3],
+    ["*", 2],
+    [":80", 1],
+    ["a:", 3],
+    ["a:0", 3],
+    ["a:**", 3],
+    ["**:80", 1],
+    ["*.local:80", 1],
+    ["10.0.0.*:80", 1],
+    ["10.0.0.0/8:80", 1],
+    ["a:80:90", 6],
+    ["8080:a:80", 8],
+    ["127.1:80", 1],
+    ["[*]:80", 1],
+    ["::1:80", 3],
+  ];
+  for (const [spec, column] of columns) {
+    try {
+      parseAllowRule(spec);
+    } catch (error) {
+      if (!(error instanceof BadInput)) throw error;
+      match(
+        error.message,
+        new RegExp(`^--allow ".*column ${column}: .*Example: --allow .+$`),
+        spec,
+      );
+      continue;
+    }
+    throw new Error(`${spec} was accepted`);
+  }
+});

@@ -1,0 +1,232 @@
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import { Command, Option } from "commander";
+import { BadInput } from "../../src/bad_input.ts";
+import { addFlag, applyEnvironment, ListOption, variableOf } from "../../src/cli/environment.ts";
+import { proxyCommand, type ProxyOptions } from "../../src/cli/proxy_command.ts";
+import { publicIceServers } from "../../src/link/ice_server.ts";
+
+/** A command that takes flags of every kind, and its values. */
+function parse(args: readonly string[], environment: Record<string, string>) {
+  const command = new Command("test");
+  addFlag(command, new ListOption("-n, --number <n>", "numbers", readNumber));
+  addFlag(command, new Option("--log-format <format>", "x").choices(["a", "b"]).default("a"));
+  addFlag(command, new Option("--name <name>", "x"));
+  addFlag(command, new Option("-l, --loud", "x"));
+  command.exitOverride().parse(args, { from: "user" });
+  applyEnvironment(command, environment);
+  return command.opts();
+}
+
+function readNumber(text: string): number {
+  if (!/^\d+$/.test(text)) throw new BadInput(`${JSON.stringify(text)} is no number`);
+  return Number(text);
+}
+
+/** What the proxy is asked to do by flags and the environment. */
+async function proxyOptions(
+  args: readonly string[],
+  environment: Record<string, string>,
+): Promise<ProxyOptions> {
+  const { promise, resolve } = Promise.withResolvers<ProxyOptions>();
+  const command = proxyCommand((options) => Promise.resolve(resolve(options)));
+  command.exitOverride().configureOutput({ writeErr: () => {} });
+  const before = Object.keys(environment).map((name) => [name, Deno.env.get(name)] as const);
+  for (const [name, value] of Object.entries(environment)) Deno.env.set(name, value);
+  try {
+    await command.parseAsync(args, { from: "user" });
+  } finally {
+    for (const [name, value] of before) {
+      if (value === undefined) Deno.env.delete(name);
+      else Deno.env.set(name, value);
+    }
+  }
+  return await promise;
+}
+
+const allow = { AETHERPORT_ALLOW: "127.0.0.1:80" };
+
+Deno.test("a flag's variable is AETHERPORT_ and its name", () => {
+  equal(variableOf(new Option("-x, --log-format <f>")), "AETHERPORT_LOG_FORMAT");
+  equal(variableOf(new Option("--quiet")), "AETHERPORT_QUIET");
+});
+
+Deno.test("the help names the variable", () => {
+  const command = addFlag(new Command(), new Option("--log-format <f>", "how"));
+  match(command.helpInformation(), /how \(env AETHERPORT_LOG_FORMAT\)/);
+});
+
+Deno.test("variables fill in for flags, and flags win", () => {
+  const environment = {
+    AETHERPORT_NUMBER: "1,2",
+    AETHERPORT_LOG_FORMAT: "b",
+    AETHERPORT_NAME: "x,y",
+    AETHERPORT_LOUD: "true",
+  };
+  deepEqual({ ...parse([], environment) }, {
+    number: [1, 2],
+    logFormat: "b",
+    name: "x,y",
+    loud: true,
+  });
+  deepEqual({ ...parse(["-n", "3", "-n", "4", "--log-format", "a", "--name", "z"], environment) }, {
+    number: [3, 4],
+    logFormat: "a",
+    name: "z",
+    loud: true,
+  });
+});
+
+Deno.test("a list may have blanks around its commas", () => {
+  deepEqual(parse([], { AETHERPORT_NUMBER: " 1 , 2,3 " }).number, [1, 2, 3]);
+});
+
+Deno.test("an empty variable is as good as none", () => {
+  for (const text of ["", " "]) {
+    const options = parse([], { AETHERPORT_NUMBER: text, AETHERPORT_LOUD: text });
+    equal(options.number, undefined);
+    equal(options.loud, undefined);
+  }
+});
+
+Deno.test("truth is written in four ways", () => {
+  for (const text of ["1", "true", "yes", "on", "TRUE", " On "]) {
+    equal(parse([], { AETHERPORT_LOUD: text }).loud, true, text);
+  }
+  for (const text of ["0", "false", "no", "off", "False"]) {
+    equal(parse([], { AETHERPORT_LOUD: text }).loud, false, text);
+  }
+  equal(parse(["--loud"], { AETHERPORT_LOUD: "false" }).loud, true);
+});
+
+Deno.test("a bad value names the variable", () => {
+  const bad: [variable: string, text: string][] = [
+    ["AETHERPORT_NUMBER", "1,x"],
+    ["AETHERPORT_NUMBER", "1,,2"],
+    ["AETHERPORT_NUMBER", "1,"],
+    ["AETHERPORT_LOG_FORMAT", "c"],
+    ["AETHERPORT_LOUD", "maybe"],
+  ];
+  for (const [variable, text] of bad) {
+    let message = "accepted";
+    try {
+      parse([], { [variable]: text });
+    } catch (error) {
+      if (!(error instanceof BadInput)) throw error;
+      message = error.message;
+    }
+    match(message, new RegExp(`^${variable}: `), text);
+  }
+});
+
+Deno.test("every flag of the proxy has a variable that takes effect", async () => {
+  const options = await proxyOptions([], {
+    AETHERPORT_FORWARD: "8080:10.0.0.5:80, [::1]:81:[2001:db8::1]:82",
+    AETHERPORT_ALLOW: "127.0.0.1:80,*:443",
+    AETHERPORT_SIGNAL_TYPE: "tty",
+    AETHERPORT_ICE_SERVER: "stun:192.0.2.1:3478,turn:me:secret@192.0.2.2",
+    AETHERPORT_EXIT_ON_FAILURE: "true",
+    AETHERPORT_VERBOSE: "1",
+    AETHERPORT_LOG_FORMAT: "json",
+  });
+  deepEqual(options.forwards.map(({ target }) => target), [
+    { host: "10.0.0.5", port: 80 },
+    { host: "2001:db8::1", port: 82 },
+  ]);
+  deepEqual(options.allows, [{ host: "127.0.0.1", port: 80 }, { host: "*", port: 443 }]);
+  equal(options.signalType, "tty");
+  deepEqual(options.iceServers.map(({ scheme, address }) => `${scheme} ${address}`), [
+    "stun 192.0.2.1:3478",
+    "turn 192.0.2.2",
+  ]);
+  equal(options.exitOnFailure, true);
+  deepEqual(options.logging, { level: "verbose", format: "json" });
+});
+
+Deno.test("the proxy's variables for less output and for aetherlight take effect", async () => {
+  const environment = { ...allow, AETHERPORT_QUIET: "yes", AETHERPORT_SIGNAL_TYPE: "aetherlight" };
+  const options = await proxyOptions([], environment);
+  equal(options.logging.level, "quiet");
+  equal(options.signalType, "aetherlight");
+});
+
+Deno.test("the proxy's flags win over its variables", async () => {
+  const options = await proxyOptions(
+    [
+      ...["--forward", "1:a:2", "-w", "b:3", "--ice-server", "none", "--exit-on-failure"],
+      ...["--log-format", "text"],
+    ],
+    {
+      AETHERPORT_FORWARD: "8080:10.0.0.5:80",
+      AETHERPORT_ALLOW: "127.0.0.1:80",
+      AETHERPORT_ICE_SERVER: "stun:192.0.2.1",
+      AETHERPORT_EXIT_ON_FAILURE: "false",
+      AETHERPORT_LOG_FORMAT: "json",
+    },
+  );
+  deepEqual(options.forwards.map(({ target }) => target.host), ["a"]);
+  deepEqual(options.allows.map(({ host }) => host), ["b"]);
+  deepEqual(options.iceServers, []);
+  equal(options.exitOnFailure, true);
+  equal(options.logging.format, "text");
+});
+
+Deno.test("a flag wins over the variable of the flag that it excludes", async () => {
+  const options = await proxyOptions(["--verbose"], { ...allow, AETHERPORT_QUIET: "true" });
+  equal(options.logging.level, "verbose");
+});
+
+Deno.test("what is not said has its default", async () => {
+  const options = await proxyOptions(["--allow", "127.0.0.1:80"], {});
+  deepEqual(options, {
+    ...options,
+    forwards: [],
+    signalType: "tty",
+    iceServers: publicIceServers,
+    exitOnFailure: false,
+    logging: { level: "normal", format: "text" },
+  });
+});
+
+Deno.test("flags may be repeated", async () => {
+  const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
+  const { forwards, allows } = await proxyOptions(args, {});
+  deepEqual(forwards.map(({ listenPort }) => listenPort), [1, 3]);
+  deepEqual(allows.map(({ port }) => port), [5, 6]);
+});
+
+Deno.test("a bad value of the proxy's variables names the variable", async () => {
+  const bad: [variable: string, text: string][] = [
+    ["AETHERPORT_FORWARD", "8080:80"],
+    ["AETHERPORT_FORWARD", "8080:a:80,"],
+    ["AETHERPORT_ALLOW", "127.1:80"],
+    ["AETHERPORT_SIGNAL_TYPE", "pigeon"],
+    ["AETHERPORT_EXIT_ON_FAILURE", "perhaps"],
+    ["AETHERPORT_VERBOSE", "2"],
+    ["AETHERPORT_QUIET", "x"],
+    ["AETHERPORT_LOG_FORMAT", "xml"],
+  ];
+  for (const [variable, text] of bad) {
+    await rejects(
+      proxyOptions([], { ...allow, [variable]: text }),
+      (error: Error) => error instanceof BadInput && error.message.startsWith(`${variable}: `),
+      `${variable}=${text}`,
+    );
+  }
+});
+
+Deno.test("a bad ICE server in the environment names the variable", async () => {
+  await rejects(
+    proxyOptions([], { ...allow, AETHERPORT_ICE_SERVER: "stun:192.0.2.1,http://192.0.2.1" }),
+    (error: Error) => error.message.startsWith("AETHERPORT_ICE_SERVER: "),
+  );
+});
+
+Deno.test("refuses what makes no sense together", async () => {
+  const refused: string[][] = [
+    [],
+    ["--verbose"],
+    ["-w", "a:1", "--ice-server", "none", "--ice-server", "stun:192.0.2.1"],
+  ];
+  for (const args of refused) await rejects(proxyOptions(args, {}), BadInput, args.join(" "));
+  await rejects(proxyOptions(["-w", "a:1", "--verbose", "--quiet"], {}), /cannot be used with/);
+});

@@ -1,0 +1,162 @@
+/**
+ * Channels joined in memory. What one end sends arrives at the other in order: when a test says so,
+ * or by itself. Buffers are as small as the test wants, so that back-pressure is met.
+ */
+import type { Channel, ChannelHandler, ChannelMessage } from "../../src/link/link.ts";
+import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
+
+/** When messages arrive: at `step()`, as microtasks, or one in each turn of the event loop. */
+export type Pace = "step" | "microtask" | "turn";
+
+/** One direction between two ends: what was sent and has not arrived. */
+export class Lane {
+  readonly #pace: Pace;
+  readonly #deliveries: (() => void)[] = [];
+
+  constructor(pace: Pace) {
+    this.#pace = pace;
+  }
+
+  push(delivery: () => void): void {
+    this.#deliveries.push(delivery);
+    if (this.#pace === "microtask") queueMicrotask(() => this.step());
+    if (this.#pace === "turn") setImmediate(() => this.step());
+  }
+
+  /** Lets the oldest arrive; false where nothing is under way. */
+  step(): boolean {
+    const delivery = this.#deliveries.shift();
+    delivery?.();
+    return delivery !== undefined;
+  }
+}
+
+/** How a fake channel behaves. */
+export interface FakeChannelOptions {
+  readonly label?: string;
+  readonly protocol?: string;
+  /** Bytes under way at most, before `sendableLength` is zero. */
+  readonly capacity?: number;
+  readonly maxMessageLength?: number;
+}
+
+/** One end of a channel. */
+export class FakeChannel implements Channel {
+  readonly label: string;
+  readonly protocol: string;
+  readonly maxMessageLength: number;
+  handler: ChannelHandler | undefined;
+  /** All that this end has sent. */
+  readonly sent: ChannelMessage[] = [];
+  readonly #capacity: number;
+  readonly #lane: Lane;
+  readonly #onClosed: (channel: FakeChannel) => void;
+  #peer: FakeChannel | undefined;
+  #underWay = 0;
+  #wasFull = false;
+  #isClosed = false;
+
+  constructor(
+    lane: Lane,
+    { label = "10.0.0.5:80", protocol = tcpProtocol, capacity = 65_536, maxMessageLength = 16_384 }:
+      FakeChannelOptions,
+    onClosed: (channel: FakeChannel) => void = () => {},
+  ) {
+    this.#lane = lane;
+    this.label = label;
+    this.protocol = protocol;
+    this.#capacity = capacity;
+    this.maxMessageLength = maxMessageLength;
+    this.#onClosed = onClosed;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  get sendableLength(): number {
+    const free = Math.max(0, this.#capacity - this.#underWay);
+    if (free === 0) this.#wasFull = true;
+    return free;
+  }
+
+  /** The control messages this end has sent, parsed. */
+  get control(): { readonly type: string; readonly bytes?: number }[] {
+    return this.sent.filter((message) => typeof message === "string").map((one) => JSON.parse(one));
+  }
+
+  join(peer: FakeChannel): void {
+    this.#peer = peer;
+  }
+
+  send(message: ChannelMessage): void {
+    if (this.#isClosed) return;
+    const copy = typeof message === "string" ? message : message.slice();
+    this.sent.push(copy);
+    this.#underWay += copy.length;
+    this.#lane.push(() => this.#arrive(copy));
+  }
+
+  /** What was sent before still arrives, then the other end is closed. */
+  close(): void {
+    if (!this.#markClosed()) return;
+    this.#lane.push(() => this.#peer?.fail());
+  }
+
+  /** Closed from below, or by the other end. */
+  fail(): void {
+    if (this.#markClosed()) this.handler?.handleClosed();
+  }
+
+  #markClosed(): boolean {
+    if (this.#isClosed) return false;
+    this.#isClosed = true;
+    this.#onClosed(this);
+    return true;
+  }
+
+  #arrive(message: ChannelMessage): void {
+    this.#underWay -= message.length;
+    const peer = this.#peer;
+    if (peer !== undefined && !peer.isClosed) peer.handler?.handleMessage(message);
+    if (this.#wasFull && !this.#isClosed && this.#underWay <= this.#capacity / 2) {
+      this.#wasFull = false;
+      this.handler?.handleWritable();
+    }
+  }
+}
+
+/** Two joined ends, and the lanes between them. */
+export interface ChannelPair {
+  readonly a: FakeChannel;
+  readonly z: FakeChannel;
+  readonly fromA: Lane;
+  readonly fromZ: Lane;
+  /** Lets everything arrive, in turns. */
+  settle(): void;
+  /** Both ends are closed from below; what is under way is lost. */
+  die(): void;
+}
+
+/** Makes two joined ends. */
+export function channelPair(
+  { pace = "step", ...options }: FakeChannelOptions & { readonly pace?: Pace } = {},
+): ChannelPair {
+  const [fromA, fromZ] = [new Lane(pace), new Lane(pace)];
+  const [a, z] = [new FakeChannel(fromA, options), new FakeChannel(fromZ, options)];
+  a.join(z);
+  z.join(a);
+  return {
+    a,
+    z,
+    fromA,
+    fromZ,
+    settle: () => {
+      while ([fromA.step(), fromZ.step()].includes(true));
+    },
+    die: () => {
+      a.fail();
+      z.fail();
+    },
+  };
+}

@@ -1,0 +1,22 @@
+/**
+ * A process of its own that runs out of descriptors: holds every connection until its client ends
+ * it, answers "served" to one that sends a byte. Prints its port.
+ */
+import { configureLogging } from "../../src/cli/logging.ts";
+import { type TcpConnection, TcpListener } from "../../src/socket/tcp.ts";
+
+async function serve(connection: TcpConnection): Promise<void> {
+  const count = await connection.read(new Uint8Array(1));
+  if (count !== null) await connection.write(new TextEncoder().encode("served"));
+  connection.close();
+}
+
+if (import.meta.main) {
+  await configureLogging({ level: "normal", format: "json" });
+  const listener = new TcpListener({
+    host: "127.0.0.1",
+    port: 0,
+    onConnection: (connection) => void serve(connection),
+  });
+  console.log(listener.port);
+}

@@ -1,0 +1,131 @@
+/** The parsers of what comes from users and other nodes, with valid samples of it. */
+import { createHash } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
+import { parseAllowRule } from "../../src/access/allow_list.ts";
+import { BadInput } from "../../src/bad_input.ts";
+import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { parseIceServer } from "../../src/link/ice_server.ts";
+import {
+  DescriptionError,
+  parseSessionDescription,
+  writeSessionDescription,
+} from "../../src/link/session_description.ts";
+import { PastedTextReader, writePastedText } from "../../src/signaling/pasted_text.ts";
+import { parseControlMessage, writeControlMessage } from "../../src/tunnel/control_message.ts";
+import { mutate, SeededRandom } from "./mutator.ts";
+import { descriptionWithCandidates, sampleDescription } from "./sample_description.ts";
+
+/** One parser. */
+export interface FuzzTarget {
+  readonly name: string;
+  readonly samples: readonly string[];
+  /** Reads a text, and throws where what it returns breaks a promise. */
+  read(text: string): void;
+  /** What the parser may throw. */
+  readonly mayThrow?: new (...args: never[]) => Error;
+}
+
+const answer = { ...sampleDescription, type: "answer", setup: "active", answers: "17" } as const;
+const descriptions = [sampleDescription, answer, descriptionWithCandidates(5)];
+
+/** All of them. */
+export const fuzzTargets: readonly FuzzTarget[] = [
+  {
+    name: "forward specs",
+    samples: ["8080:10.0.0.5:80", "[::1]:0:[2001:db8::5]:80", "127.0.0.1:1:nas.local:65535"],
+    read: (text) => void parseForwardSpec(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "allow specs",
+    samples: ["10.0.0.5:80", "[::ffff:10.0.0.5]:*", "*:443", "*:*", "nas.local:80"],
+    read: (text) => void parseAllowRule(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "ice servers",
+    samples: [
+      "stun:stun.example.org:3478",
+      "turns:me:s%40cret@[2001:db8::1]:443?transport=tcp",
+      "turn:me:secret@192.0.2.1",
+    ],
+    read: (text) => void parseIceServer(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "session descriptions",
+    samples: descriptions.map(writeSessionDescription),
+    read: (text) => {
+      const { candidates } = parseSessionDescription(text.length % 2 ? "offer" : "answer", text);
+      if (candidates.length > 32) throw new Error(`${candidates.length} candidates`);
+    },
+    mayThrow: DescriptionError,
+  },
+  {
+    name: "control messages",
+    samples: [
+      writeControlMessage({ type: "opened" }),
+      writeControlMessage({ type: "refused", code: "denied", reason: "no" }),
+      writeControlMessage({ type: "credit", bytes: 65_536 }),
+      writeControlMessage({ type: "end" }),
+      writeControlMessage({ type: "reset", reason: "x\ny" }),
+    ],
+    read: (text) => {
+      const message = parseControlMessage(text);
+      // deno-lint-ignore no-control-regex
+      if (message !== undefined && "reason" in message && /[\u0000-\u001f]/.test(message.reason)) {
+        throw new Error("a control character in a reason");
+      }
+    },
+  },
+  {
+    name: "pasted texts",
+    samples: descriptions.map((description) => `${writePastedText(description)}\n`),
+    read: (text) => {
+      const reader = new PastedTextReader();
+      const middle = text.length >> 1;
+      reader.push(text.slice(0, middle));
+      reader.push(text.slice(middle));
+      reader.incomplete();
+      reader.end();
+      const items = reader.push(`${goodText}\n`);
+      if (items.at(-1)?.kind !== "description") throw new Error("a good text was not read");
+    },
+  },
+  {
+    name: "bodies of whole pasted texts",
+    samples: descriptions.map((description) => writePastedText(description).split(":")[4] ?? ""),
+    read: (body) => void new PastedTextReader().push(frame(body)),
+  },
+  {
+    name: "descriptions in whole pasted texts",
+    samples: descriptions.map(writeSessionDescription),
+    read: (sdp) => {
+      const body = deflateRawSync(sdp).toString("base64").replace(/=+$/, "");
+      const items = new PastedTextReader().push(frame(body));
+      if (items.length !== 1) throw new Error(`${items.length} items`);
+    },
+  },
+];
+const goodText = writePastedText(sampleDescription);
+
+/** A text with the right length and check. */
+function frame(body: string): string {
+  const check = createHash("sha256").update(body).digest("hex").slice(0, 8);
+  return `aetherport-offer:1:${body.length}:${check}:${body}:aetherport-end\n`;
+}
+
+/** Reads so many changed samples; throws with the seed and the text that did harm. */
+export function fuzz(target: FuzzTarget, { seed, count }: { seed: number; count: number }): void {
+  const random = new SeededRandom(seed);
+  for (let turn = 0; turn < count; turn++) {
+    const text = mutate(target.samples, random);
+    try {
+      target.read(text);
+    } catch (cause) {
+      if (target.mayThrow !== undefined && cause instanceof target.mayThrow) continue;
+      const message = `${target.name}, seed ${seed}, turn ${turn}: ${JSON.stringify(text)}`;
+      throw new Error(message, { cause });
+    }
+  }
+}

@@ -1,0 +1,85 @@
+import { deepEqual, equal, match } from "node:assert/strict";
+import { BadInput } from "../../src/bad_input.ts";
+import { type ForwardSpec, parseForwardSpec } from "../../src/forward/forward_spec.ts";
+
+function complaintAbout(spec: string): string {
+  try {
+    parseForwardSpec(spec);
+  } catch (error) {
+    if (error instanceof BadInput) return error.message;
+    throw error;
+  }
+  throw new Error(`${JSON.stringify(spec)} was accepted`);
+}
+
+Deno.test("reads where to listen and what to reach", () => {
+  const specs: [spec: string, ForwardSpec][] = [
+    ["127.0.0.1:8080:10.0.0.5:80", {
+      listenHost: "127.0.0.1",
+      listenPort: 8080,
+      target: { host: "10.0.0.5", port: 80 },
+    }],
+    ["[::1]:8080:[2001:db8::5]:80", {
+      listenHost: "::1",
+      listenPort: 8080,
+      target: { host: "2001:db8::5", port: 80 },
+    }],
+    ["[::]:8080:nas.local:80", {
+      listenHost: "::",
+      listenPort: 8080,
+      target: { host: "nas.local", port: 80 },
+    }],
+    ["myhost:8080:[::ffff:10.0.0.5]:80", {
+      listenHost: "myhost",
+      listenPort: 8080,
+      target: { host: "10.0.0.5", port: 80 },
+    }],
+  ];
+  for (const [spec, expected] of specs) deepEqual(parseForwardSpec(spec), expected, spec);
+});
+
+Deno.test("listens on localhost where no host is given", () => {
+  deepEqual(parseForwardSpec("8080:10.0.0.5:80"), {
+    listenHost: "localhost",
+    listenPort: 8080,
+    target: { host: "10.0.0.5", port: 80 },
+  });
+  equal(parseForwardSpec("8080:[::1]:80").listenHost, "localhost");
+});
+
+Deno.test("port 0 may be listened on, and not be reached", () => {
+  equal(parseForwardSpec("0:a:80").listenPort, 0);
+  match(complaintAbout("80:a:0"), /column 6/);
+});
+
+Deno.test("a bad spec gets one line with its column and an example", () => {
+  const columns: [spec: string, column: number][] = [
+    ["", 1],
+    ["8080", 5],
+    ["8080:80", 8],
+    ["a:b:c:d:e", 9],
+    ["1:2:3:4:5:6", 9],
+    [":8080:a:80", 1],
+    ["x:8080:a:80:", 13],
+    ["a::b:80", 3],
+    ["8080::80", 6],
+    ["8080:a:", 8],
+    ["http:a:80", 1],
+    ["65536:a:80", 1],
+    ["127.1:8080:a:80", 1],
+    ["a:8080:2130706433:80", 8],
+    ["8080:0x7f.1:80", 6],
+    ["8080:*:80", 6],
+    ["*:8080:a:80", 1],
+    ["8080:[::1:80", 6],
+    ["8080:::1:80", 10],
+    ["8080:a b:80", 6],
+    ["8080:a\n:80", 6],
+  ];
+  for (const [spec, column] of columns) {
+    const complaint = complaintAbout(spec);
+    match(complaint, new RegExp(`column ${column}: `), `${spec} gave ${complaint}`);
+    match(complaint, /^--forward ".*Example: --forward 8080:10\.0\.0\.5:80$/, spec);
+    equal(complaint.includes("\n"), false);
+  }
+});

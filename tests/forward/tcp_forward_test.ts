@@ -1,0 +1,241 @@
+import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
+import { type ForwardSpec, parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { TcpForward } from "../../src/forward/tcp_egress.ts";
+import { serveTcpChannel } from "../../src/forward/tcp_ingress.ts";
+import { formatEndpoint } from "../../src/socket/endpoint.ts";
+import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
+import { FakeChannel, Lane } from "../fakes/channel_pair.ts";
+import { type FakeLink, type FakeLinkOptions, linkPair } from "../fakes/link_pair.ts";
+import { lineOf, LogRecorder } from "../fakes/log_recorder.ts";
+import {
+  closedPort,
+  freed,
+  isSame,
+  readToEnd,
+  Service,
+  testBytes,
+  writeAll,
+} from "../fakes/sockets.ts";
+
+const isLinux = Deno.build.os === "linux";
+
+/** Two nodes' links: what the other one allows is what the rules say. */
+function joinedLinks(
+  { allowedByA = [], allowedByZ = [], ...options }: FakeLinkOptions & {
+    readonly allowedByA?: readonly string[];
+    readonly allowedByZ?: readonly string[];
+  },
+) {
+  const { a, z } = linkPair({ pace: "turn", ...options });
+  serve(a, allowedByA);
+  serve(z, allowedByZ);
+  a.goUp();
+  z.goUp();
+  return { a, z };
+}
+
+function serve(link: FakeLink, rules: readonly string[]): void {
+  const allowList = new AllowList(rules.map(parseAllowRule));
+  link.handler = {
+    handleUp: () => {},
+    handleChannel: (channel) => void serveTcpChannel(channel, { allowList, peer: "AB:CD" }),
+    handleClosed: () => {},
+  };
+}
+
+/** A forward over a link that is up. */
+function forwardOver(link: FakeLink, spec: string | ForwardSpec) {
+  const parsed = typeof spec === "string" ? parseForwardSpec(spec) : spec;
+  const forward = new TcpForward(parsed, { acquire: () => Promise.resolve(link) });
+  const [address = ""] = forward.addresses;
+  const port = Number(address.split(":").at(-1));
+  return { forward, connect: () => Deno.connect({ hostname: "127.0.0.1", port }) };
+}
+
+async function echoThrough(connect: () => Promise<Deno.TcpConn>, bytes: Uint8Array): Promise<void> {
+  const client = await connect();
+  const reading = readToEnd(client);
+  await writeAll(client, bytes);
+  await client.closeWrite();
+  ok(isSame(await reading, bytes));
+  client.close();
+}
+
+Deno.test("carries connections to a target that is allowed", async () => {
+  using service = Service.echo();
+  const { a, z } = joinedLinks({ allowedByZ: [`127.0.0.1:${service.port}`] });
+  const { forward, connect } = forwardOver(a, `127.0.0.1:0:localhost:${service.port}`);
+  await echoThrough(connect, testBytes(100_000));
+  forward.close();
+  await a.close("done");
+  equal(z.channels.size, 0);
+});
+
+Deno.test("carries 200 connections at once, and leaves no channel behind", async () => {
+  using service = Service.echo();
+  const { a, z } = joinedLinks({ allowedByZ: [`127.0.0.1:${service.port}`] });
+  const { forward, connect } = forwardOver(a, `127.0.0.1:0:127.0.0.1:${service.port}`);
+  const all = Array.from(
+    { length: 200 },
+    (_, seed) => echoThrough(connect, testBytes(9_000, seed)),
+  );
+  await Promise.all(all);
+  forward.close();
+  while (a.channels.size + z.channels.size > 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+});
+
+Deno.test("both nodes forward over one link", async () => {
+  using one = Service.echo();
+  using other = Service.echo("::1");
+  const { a, z } = joinedLinks({
+    allowedByA: [`[::1]:${other.port}`],
+    allowedByZ: [`127.0.0.1:${one.port}`],
+  });
+  const fromA = forwardOver(a, `127.0.0.1:0:127.0.0.1:${one.port}`);
+  const fromZ = forwardOver(z, `127.0.0.1:0:[::1]:${other.port}`);
+  await Promise.all([
+    echoThrough(fromA.connect, testBytes(50_000, 1)),
+    echoThrough(fromZ.connect, testBytes(50_000, 2)),
+  ]);
+  fromA.forward.close();
+  fromZ.forward.close();
+  await a.close("done");
+});
+
+Deno.test("localhost is both loopback addresses, on one port", () => {
+  const { forward } = forwardOver(linkPair().a, "0:10.0.0.5:80");
+  const [four = "", six = ""] = forward.addresses;
+  match(four, /^127\.0\.0\.1:\d+$/);
+  equal(six, `[::1]:${four.split(":")[1]}`);
+  equal(forward.target, "10.0.0.5:80");
+  forward.close();
+});
+
+Deno.test("an address that cannot be bound is named, and nothing stays bound", async () => {
+  for (const taken of ["127.0.0.1", "::1"]) {
+    const blocker = Deno.listen({ hostname: taken, port: 0 });
+    const { port } = blocker.addr;
+    const address = formatEndpoint({ host: taken, port });
+    throws(
+      () => forwardOver(linkPair().a, `${port}:10.0.0.5:80`),
+      (error: Error) => error.message.includes(`cannot listen on ${address}: `),
+    );
+    const other = taken === "::1" ? "127.0.0.1" : "::1";
+    await freed(other, port);
+    blocker.close();
+  }
+});
+
+Deno.test("a target that is not allowed: both logs name it, the client is reset, others go on", {
+  ignore: !isLinux,
+}, async () => {
+  const log = await LogRecorder.start();
+  using service = Service.echo();
+  const { a } = joinedLinks({ allowedByZ: [`127.0.0.1:${service.port}`] });
+  const denied = forwardOver(a, "127.0.0.1:0:127.0.0.1:1");
+  const allowed = forwardOver(a, `127.0.0.1:0:127.0.0.1:${service.port}`);
+  const client = await denied.connect();
+  await rejects(readToEnd(client), Deno.errors.ConnectionReset);
+  client.close();
+  await log.next("refused", 2);
+  for (const record of log.of("refused")) {
+    match(lineOf(record), /127\.0\.0\.1:1.*no --allow names it/);
+    equal(record.properties.code, "denied");
+  }
+  await echoThrough(allowed.connect, testBytes(1_000));
+  denied.forward.close();
+  allowed.forward.close();
+  await a.close("done");
+});
+
+Deno.test("the opener is told why its target is not reached", async () => {
+  const log = await LogRecorder.start();
+  const port = closedPort();
+  const reasons: [spec: string, code: string][] = [
+    [`127.0.0.1:0:127.0.0.1:${port}`, "unreachable"],
+    ["127.0.0.1:0:nowhere.invalid:80", "unresolved"],
+  ];
+  const { a } = joinedLinks({ allowedByZ: ["*:*"] });
+  for (const [position, [spec, code]] of reasons.entries()) {
+    const { forward, connect } = forwardOver(a, spec);
+    const client = await connect();
+    await readToEnd(client).catch(() => {});
+    client.close();
+    const record = await log.next("refused", 2 * position + 2);
+    equal(record.properties.code, code);
+    forward.close();
+  }
+  await a.close("done");
+});
+
+Deno.test("channels that are no forwarded connection are refused", async () => {
+  const log = await LogRecorder.start();
+  const [one, other] = [new Lane("microtask"), new Lane("microtask")];
+  const channels = [
+    { label: "127.0.0.1:80", protocol: "other/1" },
+    { label: "127.0.0.1:80", protocol: "" },
+    { label: "", protocol: tcpProtocol },
+    { label: "127.1:80", protocol: tcpProtocol },
+    { label: "127.0.0.1:0", protocol: tcpProtocol },
+    { label: "127.0.0.1:80:90", protocol: tcpProtocol },
+    { label: "\u001b[31m\n\u0000:80", protocol: tcpProtocol },
+    { label: "x".repeat(60_000), protocol: tcpProtocol },
+  ];
+  for (const options of channels) {
+    const [near, far] = [new FakeChannel(one, options), new FakeChannel(other, options)];
+    near.join(far);
+    far.join(near);
+    await serveTcpChannel(far, { allowList: new AllowList([{ host: "*", port: "*" }]), peer: "x" });
+    const [refused] = far.control;
+    equal(refused?.type, "refused");
+    near.close();
+    await Promise.resolve();
+  }
+  deepEqual(log.of("refused").map(({ properties }) => properties.code), Array(8).fill("malformed"));
+  for (const record of log.of("refused")) {
+    const line = lineOf(record);
+    ok(line.length < 1_000, `${line.length} characters`);
+    // deno-lint-ignore no-control-regex
+    ok(!/[\u0000-\u001f]/.test(line), line);
+  }
+});
+
+Deno.test("a client is reset where no link comes up or no channel is free", {
+  ignore: !isLinux,
+}, async () => {
+  await LogRecorder.start();
+  const spec = parseForwardSpec("127.0.0.1:0:127.0.0.1:80");
+  const full = joinedLinks({ maxChannelCount: 0 }).a;
+  for (const link of [undefined, full, linkPair().a]) {
+    const forward = new TcpForward(spec, { acquire: () => Promise.resolve(link) });
+    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await rejects(readToEnd(client), Deno.errors.ConnectionReset);
+    client.close();
+    forward.close();
+  }
+});
+
+Deno.test("a link that ends takes its connections with it, and the listener stays", {
+  ignore: !isLinux,
+}, async () => {
+  using service = Service.echo();
+  const rule = `127.0.0.1:${service.port}`;
+  const links = [joinedLinks({ allowedByZ: [rule] }).a, joinedLinks({ allowedByZ: [rule] }).a];
+  const spec = parseForwardSpec(`127.0.0.1:0:${rule}`);
+  const forward = new TcpForward(spec, { acquire: () => Promise.resolve(links[0]) });
+  const port = Number(forward.addresses[0]?.split(":").at(-1));
+  const connect = () => Deno.connect({ hostname: "127.0.0.1", port });
+  const client = await connect();
+  await writeAll(client, new Uint8Array(1));
+  await client.read(new Uint8Array(1));
+  await links.shift()?.close("the test ends it");
+  await rejects(readToEnd(client), Deno.errors.ConnectionReset);
+  client.close();
+  await echoThrough(connect, testBytes(1_000));
+  forward.close();
+  await links[0]?.close("done");
+});

@@ -1,0 +1,228 @@
+import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import { AllowList } from "../../src/access/allow_list.ts";
+import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { Node } from "../../src/node/node.ts";
+import { type FakeLink, linkPair } from "../fakes/link_pair.ts";
+import { lineOf, LogRecorder } from "../fakes/log_recorder.ts";
+import { freed, readToEnd, Service, testBytes, writeAll } from "../fakes/sockets.ts";
+
+const isLinux = Deno.build.os === "linux";
+
+function newNode(forwards: readonly string[] = [], rules: readonly number[] = []): Node {
+  return new Node({
+    forwards: forwards.map(parseForwardSpec),
+    allowList: new AllowList(rules.map((port) => ({ host: "127.0.0.1", port }))),
+  });
+}
+
+/** Adopts links; the reasons they ended with. */
+function adoptAll(node: Node, links: readonly FakeLink[]): string[] {
+  const reasons: string[] = [];
+  for (const link of links) {
+    node.adopt(link, { handleUp: () => {}, handleClosed: (reason) => reasons.push(reason) });
+  }
+  return reasons;
+}
+
+/** Runs the timers of so many milliseconds that `action` sets, at once. */
+async function withExpiredTimers<T>(delay: number, action: () => Promise<T>): Promise<T> {
+  const realSetTimeout = globalThis.setTimeout;
+  const expire = (callback: () => void, milliseconds?: number) =>
+    realSetTimeout(callback, milliseconds === delay ? 0 : milliseconds);
+  globalThis.setTimeout = Object.assign(expire, realSetTimeout) as typeof setTimeout;
+  try {
+    return await action();
+  } finally {
+    globalThis.setTimeout = realSetTimeout;
+  }
+}
+
+Deno.test("says when a link comes up, and when it ends", async () => {
+  const log = await LogRecorder.start();
+  const node = newNode();
+  const { a } = linkPair();
+  const reasons = adoptAll(node, [a]);
+  a.goUp();
+  const { properties } = await log.next("link-up");
+  deepEqual([properties.local, properties.remote, properties.kind], [
+    "192.0.2.1:1000",
+    "192.0.2.2:2000",
+    "direct",
+  ]);
+  await a.close("enough");
+  match(lineOf(await log.next("link-down")), /enough/);
+  deepEqual(reasons, ["enough"]);
+});
+
+Deno.test("tells a link that never came up from one that ended", async () => {
+  const log = await LogRecorder.start();
+  const { a } = linkPair();
+  const reasons = adoptAll(newNode(), [a]);
+  a.fail("no path to the other node was found");
+  match(lineOf(await log.next("link-failed")), /no path/);
+  equal(log.of("link-down").length, 0);
+  deepEqual(reasons, ["no path to the other node was found"]);
+});
+
+Deno.test("takes the link that has been up longest", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const [first, second] = [linkPair().a, linkPair().a];
+  adoptAll(node, [first, second]);
+  first.goUp();
+  second.goUp();
+  equal(await node.acquire(), first);
+  first.fail("gone");
+  equal(await node.acquire(), second);
+});
+
+Deno.test("takes the link that has been up longest, whichever came first", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const [first, second] = [linkPair().a, linkPair().a];
+  adoptAll(node, [first, second]);
+  second.goUp();
+  first.goUp();
+  ok(await node.acquire() === second);
+});
+
+Deno.test("a link that is not up is not used", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const [connecting, up] = [linkPair().a, linkPair().a];
+  adoptAll(node, [connecting, up]);
+  up.goUp();
+  equal(await node.acquire(), up);
+});
+
+Deno.test("who waits for a link gets it when it is up", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const waiting = [node.acquire(), node.acquire()];
+  const { a } = linkPair();
+  adoptAll(node, [a]);
+  a.goUp();
+  deepEqual(await Promise.all(waiting) as unknown[], [a, a]);
+});
+
+Deno.test("closing the node sends away who waits for a link", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const waiting = [node.acquire(), node.acquire()];
+  await node.close("this node is ending");
+  deepEqual(await Promise.all(waiting), [undefined, undefined]);
+});
+
+Deno.test("closing the node ends its links with the reason", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const links = [linkPair().a, linkPair().a];
+  const reasons = adoptAll(node, links);
+  links[0]?.goUp();
+  await node.close("this node is ending");
+  deepEqual(reasons, ["this node is ending", "this node is ending"]);
+  deepEqual(links.map(({ state }) => state), ["closed", "closed"]);
+});
+
+Deno.test("who waits longer than 10 s for a link goes away with none", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  equal(await withExpiredTimers(10_000, () => node.acquire()), undefined);
+});
+
+Deno.test("1,024 may wait for a link, and no more", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const waiting = Array.from({ length: 1_024 }, () => node.acquire());
+  equal(await node.acquire(), undefined);
+  await node.close("done");
+  equal((await Promise.all(waiting)).length, 1_024);
+});
+
+Deno.test("listens on all forwards, says where, and stops when it is closed", async () => {
+  const log = await LogRecorder.start();
+  const node = newNode(["127.0.0.1:0:10.0.0.5:80", "[::1]:0:10.0.0.5:81"]);
+  node.listen();
+  const addresses = log.of("listening").map(({ properties }) => String(properties.addresses));
+  match(addresses[0] ?? "", /^127\.0\.0\.1:[1-9]\d*$/);
+  match(addresses[1] ?? "", /^\[::1\]:[1-9]\d*$/);
+  await node.close("done");
+  await freed("127.0.0.1", Number(addresses[0]?.split(":").at(-1)));
+  await freed("::1", Number(addresses[1]?.split(":").at(-1)));
+});
+
+Deno.test("names the address that cannot be bound", async () => {
+  await LogRecorder.start();
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = taken.addr;
+  const node = newNode([`127.0.0.1:${port}:10.0.0.5:80`]);
+  throws(
+    () => node.listen(),
+    (error: Error) => error.message.includes(`cannot listen on 127.0.0.1:${port}: `),
+  );
+  taken.close();
+  await node.close("done");
+});
+
+Deno.test("a connection waits for the link and is then carried", async () => {
+  const log = await LogRecorder.start();
+  using service = Service.echo();
+  const egress = newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]);
+  const ingress = newNode([], [service.port]);
+  egress.listen();
+  const { properties } = await log.next("listening");
+  const port = Number(String(properties.addresses).split(":").at(-1));
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await writeAll(client, testBytes(1_000));
+  const { a, z } = linkPair({ pace: "turn" });
+  adoptAll(egress, [a]);
+  adoptAll(ingress, [z]);
+  z.goUp();
+  a.goUp();
+  await client.closeWrite();
+  deepEqual(await readToEnd(client), testBytes(1_000));
+  client.close();
+  await Promise.all([egress.close("done"), ingress.close("done")]);
+});
+
+Deno.test("a connection that gets no link is reset", { ignore: !isLinux }, async () => {
+  const log = await LogRecorder.start();
+  const node = newNode(["127.0.0.1:0:127.0.0.1:80"]);
+  node.listen();
+  const { properties } = await log.next("listening");
+  const port = Number(String(properties.addresses).split(":").at(-1));
+  await withExpiredTimers(10_000, async () => {
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await rejects(readToEnd(client), Deno.errors.ConnectionReset);
+    client.close();
+  });
+  await log.next("no-link");
+  await node.close("done");
+});
+
+Deno.test("an ingress serves two egress nodes at once", async () => {
+  const log = await LogRecorder.start();
+  using service = Service.echo();
+  const ingress = newNode([], [service.port]);
+  const nodes = [1, 2].map(() => newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]));
+  const replies = nodes.map(async (node, position) => {
+    node.listen();
+    const { properties } = await log.next("listening", position + 1);
+    const port = Number(String(properties.addresses).split(":").at(-1));
+    const { a, z } = linkPair({ pace: "turn" });
+    adoptAll(node, [a]);
+    adoptAll(ingress, [z]);
+    a.goUp();
+    z.goUp();
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    const bytes = testBytes(50_000, position + 1);
+    const reading = readToEnd(client);
+    await writeAll(client, bytes);
+    await client.closeWrite();
+    deepEqual(await reading, bytes);
+    client.close();
+  });
+  await Promise.all(replies);
+  ok(log.of("refused").length === 0);
+  await Promise.all([ingress, ...nodes].map((node) => node.close("done")));
+});
