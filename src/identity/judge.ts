@@ -1,0 +1,34 @@
+/**
+ * Which peers are admitted, as one function for the two ways of trust, so that signaling and link
+ * ask the same question. A judge decides on certificates; that the peer holds the key is proven by
+ * its signature, elsewhere.
+ */
+import {
+  peerOfCertificate,
+  type PeerVerdict,
+  type Trust,
+  verifyCertificateChain,
+} from "./verify.ts";
+
+/**
+ * Judges a peer by its chain (DER, its own certificate first).
+ *
+ * @param now milliseconds since 1970
+ */
+export type Judge = (chain: readonly Uint8Array[], now: number) => PeerVerdict;
+
+/** Admits whom a trusted authority vouches for. */
+export function judgeByChain(trust: Trust): Judge {
+  return (chain, now) => verifyCertificateChain(chain, trust, now);
+}
+
+/** Admits the owners of these keys, whatever their certificates say (ssh's authorized_keys). */
+export function judgeByKeyId(allowed: ReadonlySet<string>): Judge {
+  return ([leaf]) => {
+    const verdict: PeerVerdict = leaf === undefined
+      ? { ok: false, reason: "no certificate was given" }
+      : peerOfCertificate(leaf);
+    if (!verdict.ok || allowed.has(verdict.peer.keyId)) return verdict;
+    return { ok: false, reason: `the key ${verdict.peer.keyId} is not allowed` };
+  };
+}
