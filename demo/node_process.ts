@@ -25,6 +25,8 @@ export interface NodeProcessOptions {
   /** What runs the program; this checkout by default. */
   readonly command?: readonly string[];
   readonly env?: Record<string, string>;
+  /** Whether the command has `--log-format`; the log of others is read as plain lines. */
+  readonly hasJsonLog?: boolean;
 }
 
 /** One running process. */
@@ -39,11 +41,11 @@ export class NodeProcess {
 
   constructor(
     args: readonly string[],
-    { command = programCommand, env = {} }: NodeProcessOptions = {},
+    { command = programCommand, env = {}, hasJsonLog = true }: NodeProcessOptions = {},
   ) {
     const [program = "", ...first] = command;
     this.#process = new Deno.Command(program, {
-      args: [...first, ...args, "--log-format", "json"],
+      args: [...first, ...args, ...(hasJsonLog ? ["--log-format", "json"] : [])],
       env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
@@ -89,6 +91,13 @@ export class NodeProcess {
   async event(name: string, count = 1): Promise<LogLine> {
     const found = () => this.log.filter(({ event }) => event === name)[count - 1];
     await this.#until(() => found() !== undefined, `event ${name}`);
+    return found() as LogLine;
+  }
+
+  /** The first line of the log whose message matches. Throws if the process ends first. */
+  async line(pattern: RegExp): Promise<LogLine> {
+    const found = () => this.log.find(({ message }) => pattern.test(message));
+    await this.#until(() => found() !== undefined, `a line like ${pattern}`);
     return found() as LogLine;
   }
 

@@ -17,6 +17,8 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
       await runProxy(options);
     });
   },
+  cert: async () => (await import("./cert_command.ts")).certCommand(),
+  signal: async () => (await import("./signal_command.ts")).signalCommand(),
 };
 
 /** Runs the program with its arguments; the exit code. Never throws. */

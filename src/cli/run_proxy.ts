@@ -1,66 +1,171 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { AllowList } from "../access/allow_list.ts";
-import { BadInput } from "../bad_input.ts";
+import { type Judge, judgeByChain, judgeByKeyId } from "../identity/judge.ts";
+import { expiryWarning, type NodeIdentity } from "../identity/node_identity.ts";
+import { NodeIdentitySource } from "../identity/node_identity_source.ts";
+import type { LinkFactory } from "../link/link.ts";
 import { WeriftLinkFactory } from "../link/werift_link.ts";
 import { Node } from "../node/node.ts";
+import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
+import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
 import { TtySignaling } from "../signaling/tty_signaling.ts";
 import { configureLogging } from "./logging.ts";
-import type { ProxyOptions } from "./proxy_command.ts";
+import type { ProxyOptions, SignalingOptions } from "./proxy_command.ts";
+import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
 /** The other nodes hear of the end within this, in ms. */
 const shutdownTimeout = 2_000;
 
+/** Signaling of either type, running. */
+interface Signaling {
+  /** Resolves with the reason when it cannot go on; rejects likewise. */
+  readonly failed: Promise<string>;
+  close(): Promise<void> | void;
+}
+
+/** What either type of signaling works with. */
+interface Parts {
+  readonly options: ProxyOptions;
+  readonly node: Node;
+  readonly factory: LinkFactory;
+  readonly identities: NodeIdentitySource | undefined;
+}
+
 /** Resolves when the node was told to stop; throws when it cannot go on. */
 export async function runProxy(options: ProxyOptions): Promise<void> {
-  if (options.signalType !== "tty") {
-    throw new BadInput(`--signal-type ${options.signalType} is not there yet: use tty`);
-  }
   await configureLogging(options.logging);
   surviveStrayRejections();
+  const identities = await openIdentities(options);
   const node = new Node({
     forwards: options.forwards,
     allowList: new AllowList(options.allows),
   });
+  const factory = new WeriftLinkFactory({
+    iceServers: options.iceServers,
+    ...(identities === undefined ? {} : { certificate: () => identities.current() }),
+  });
   node.listen();
+  const signaling = await startSignaling({ options, node, factory, identities });
+  try {
+    const failure = await Promise.race([signaling.failed, untilStopped()]);
+    if (failure !== undefined) throw new Error(failure);
+    log.info("ending; once more to end at once", { event: "ending" });
+  } finally {
+    await Promise.race([
+      Promise.all([signaling.close(), node.close("this node is ending")]),
+      delay(shutdownTimeout),
+    ]);
+  }
+}
+
+async function openIdentities(
+  { identityFiles }: ProxyOptions,
+): Promise<NodeIdentitySource | undefined> {
+  if (identityFiles === undefined) return undefined;
+  const warn = (problem: string) => log.warn("{problem}", { event: "identity", problem });
+  const identities = await NodeIdentitySource.open(identityFiles, { warn });
+  const warning = expiryWarning(await identities.current(), Date.now());
+  if (warning !== undefined) warn(warning);
+  return identities;
+}
+
+function startSignaling(parts: Parts): Promise<Signaling> | Signaling {
+  const { signaling } = parts.options;
+  return signaling.type === "tty" ? startTty(parts) : startAetherlight(parts, signaling);
+}
+
+function startTty({ options, node, factory, identities }: Parts): Signaling {
   const signaling = new TtySignaling({
-    factory: new WeriftLinkFactory({ iceServers: options.iceServers }),
+    factory,
+    judge: async () => judgeOfNodes(await identities?.current(), options.allowedPeers),
     isOffering: options.forwards.length > 0,
     exitOnFailure: options.exitOnFailure,
     input: Deno.stdin.readable.pipeThrough(new TextDecoderStream()),
     print,
     adopt: (link, observer) => node.adopt(link, observer),
   });
-  try {
-    const failure = await Promise.race([signaling.run(), stopSignal()]);
-    if (failure !== undefined) throw new Error(failure);
-  } finally {
-    signaling.close();
-    await Promise.race([node.close("this node is ending"), delay(shutdownTimeout)]);
-  }
+  return { failed: signaling.run(), close: () => signaling.close() };
 }
 
-/** Prints an offer or answer: all that the proxy writes to stdout. */
+async function startAetherlight(
+  { options, node, factory, identities }: Parts,
+  { baseUrls, ingressUrls }: Extract<SignalingOptions, { type: "aetherlight" }>,
+): Promise<Signaling> {
+  if (identities === undefined) throw new Error("aetherlight needs an identity");
+  const common = { identities, factory, exitOnFailure: options.exitOnFailure };
+  const ingresses = await Promise.all(baseUrls.map((baseUrl) =>
+    AetherlightIngress.open({
+      ...common,
+      baseUrl,
+      judgeOf: (identity) => judgeOfNodes(identity, options.allowedPeers) ?? nobody,
+      adopt: (link, observer) => node.adopt(link, observer),
+    })
+  ));
+  const egresses = ingressUrls.map((ingressUrl) =>
+    new AetherlightEgress({
+      ...common,
+      ingressUrl,
+      judgeOf: judgeOfIngress,
+      adopt: (link, observer) => node.adopt(link, observer, ingressUrl),
+    })
+  );
+  for (const ingress of ingresses) {
+    print(ingress.url);
+    ingress.start();
+  }
+  const ended = Promise.all(egresses.map((egress) => egress.run()));
+  return {
+    // Calls only end by failing, or when they are closed.
+    failed: ended.then(() => new Promise<never>(() => {})),
+    close: async () => {
+      for (const egress of egresses) egress.close();
+      await Promise.all(ingresses.map((ingress) => ingress.close()));
+    },
+  };
+}
+
+/**
+ * Nodes are admitted for a trusted authority or for their key. Undefined where neither is named:
+ * then the pasted texts alone say who it is.
+ */
+function judgeOfNodes(
+  identity: NodeIdentity | undefined,
+  allowedPeers: readonly string[],
+): Judge | undefined {
+  const byKeyId = allowedPeers.length === 0 ? undefined : judgeByKeyId(new Set(allowedPeers));
+  const hasTrust = identity !== undefined && identity.trust.cas.length > 0;
+  const byChain = hasTrust ? judgeByChain(identity.trust) : undefined;
+  if (byKeyId === undefined || byChain === undefined) return byKeyId ?? byChain;
+  return (chain, now) => {
+    const verdict = byKeyId(chain, now);
+    return verdict.ok ? verdict : byChain(chain, now);
+  };
+}
+
+/** New certificate files may have come without authorities. */
+const nobody: Judge = () => ({
+  ok: false,
+  reason: "neither --cacert nor --allow-peer admits any node",
+});
+
+/** The ingress URL names the ingress's key; where there are authorities, they must vouch too. */
+function judgeOfIngress({ trust }: NodeIdentity, ingressId: string): Judge {
+  const byKeyId = judgeByKeyId(new Set([ingressId]));
+  if (trust.cas.length === 0) return byKeyId;
+  const byChain = judgeByChain(trust);
+  return (chain, now) => {
+    const verdict = byKeyId(chain, now);
+    return verdict.ok ? byChain(chain, now) : verdict;
+  };
+}
+
+/** Prints an offer, an answer or an ingress URL: all that the proxy writes to stdout. */
 function print(text: string): void {
   let rest = new TextEncoder().encode(`${text}\n`);
   while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
-}
-
-/** Resolves at the first SIGINT or SIGTERM; at the second the process ends at once. */
-function stopSignal(): Promise<undefined> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const handle = () => {
-      if (isStopping) Deno.exit(1);
-      isStopping = true;
-      log.info("ending; once more to end at once", { event: "ending" });
-      resolve(undefined);
-    };
-    Deno.addSignalListener("SIGINT", handle);
-    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", handle);
-  });
 }
 
 /** A fault in one link is not to end the others: werift throws from where nobody listens. */

@@ -5,7 +5,9 @@
  * Events come as calls to one handler, synchronously and in order. A handler is set before control
  * returns to the event loop from the call that made the link or channel, and not changed.
  */
-import type { SessionDescription } from "./session_description.ts";
+import type { Judge } from "../identity/judge.ts";
+import type { Peer } from "../identity/verify.ts";
+import type { Candidate, SessionDescription } from "./session_description.ts";
 
 /** The bytes of one message, or a text. Binary messages are payload, texts are control. */
 export type ChannelMessage = Uint8Array | string;
@@ -75,9 +77,13 @@ export interface Link {
   readonly state: LinkState;
   /** The other end's certificate fingerprint (SHA-256, upper-case hex with colons). */
   readonly peerFingerprint: string;
+  /** Who the other node is, where certificates say so and once the link is up. */
+  readonly peer: Peer | undefined;
   handler: LinkHandler | undefined;
   /** Opens a channel; messages may be sent at once. Throws when the link is not up. */
   openChannel(options: { label: string; protocol: string }): Channel;
+  /** Takes a further candidate of the other side; undefined after the last. */
+  addCandidate(candidate: Candidate | undefined): void;
   /** Ends the link and tells the other node. `handleClosed` is called with the reason. */
   close(reason: string): Promise<void>;
 }
@@ -91,8 +97,22 @@ export interface LinkOffer {
   withdraw(): void;
 }
 
+/** What a new link is to do beyond connecting. */
+export interface LinkOptions {
+  /** Decides on the other node's certificate; without it the fingerprint alone binds the link. */
+  readonly judge?: Judge;
+  /**
+   * Takes candidates that are found after the description was made, undefined after the last. Without
+   * it the description waits for them, for a second at most.
+   */
+  readonly onCandidate?: (candidate: Candidate | undefined) => void;
+}
+
 /** Makes links: one side offers, the other answers. */
 export interface LinkFactory {
-  createOffer(): Promise<LinkOffer>;
-  acceptOffer(offer: SessionDescription): Promise<{ answer: SessionDescription; link: Link }>;
+  createOffer(options?: LinkOptions): Promise<LinkOffer>;
+  acceptOffer(
+    offer: SessionDescription,
+    options?: LinkOptions,
+  ): Promise<{ answer: SessionDescription; link: Link }>;
 }

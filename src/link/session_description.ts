@@ -35,6 +35,8 @@ export interface SessionDescription {
   /** The longest message the writer takes, in bytes; 0 for any. */
   readonly maxMessageSize: number;
   readonly candidates: readonly Candidate[];
+  /** Whether all candidates are here; else more are trickled (RFC 8840). */
+  readonly hasAllCandidates: boolean;
 }
 
 /** Thrown where a text is not a session description that this program can use. */
@@ -92,6 +94,7 @@ export function parseSessionDescription(
       Number.MAX_SAFE_INTEGER,
     ),
     candidates: parseCandidates(lines),
+    hasAllCandidates: lines.includes("a=end-of-candidates"),
   };
 }
 
@@ -175,7 +178,7 @@ export function writeSessionDescription(description: SessionDescription): string
     `a=sctp-port:${description.sctpPort}`,
     `a=max-message-size:${description.maxMessageSize}`,
     ...description.candidates.map((candidate) => `a=${writeCandidate(candidate)}`),
-    "a=end-of-candidates",
+    description.hasAllCandidates ? "a=end-of-candidates" : "a=ice-options:trickle",
     "",
   ].join("\r\n");
 }

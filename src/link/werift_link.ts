@@ -7,7 +7,9 @@
  */
 import { Buffer } from "node:buffer";
 import { createHash, randomBytes } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
 import {
+  RTCCertificate,
   type RTCDataChannel,
   RTCDataChannel as WeriftDataChannel,
   RTCDataChannelParameters,
@@ -15,6 +17,8 @@ import {
   RTCPeerConnection,
   type RTCSctpTransport,
 } from "werift";
+import type { Judge } from "../identity/judge.ts";
+import type { Peer } from "../identity/verify.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import type { IceServer } from "./ice_server.ts";
 import type {
@@ -25,6 +29,7 @@ import type {
   LinkFactory,
   LinkHandler,
   LinkOffer,
+  LinkOptions,
   LinkPath,
   LinkState,
 } from "./link.ts";
@@ -34,6 +39,7 @@ import {
   parseCandidate,
   parseSessionDescription,
   type SessionDescription,
+  writeCandidate,
   writeSessionDescription,
 } from "./session_description.ts";
 import {
@@ -44,8 +50,18 @@ import {
   lastTsn,
 } from "./werift_guard.ts";
 
-/** An offer is printed with the candidates there are by then, in ms. */
+const log = getLogger(["aetherport", "link"]);
+
+/** A description that is to hold all candidates waits for them so long, in ms. */
 const gatherDeadline = 1_000;
+/** A description whose further candidates are trickled waits for those of this host, in ms. */
+const hostGatherDeadline = 50;
+/** Heartbeats keep an idle link from being silent, in seconds (RFC 9260, section 8.3). */
+const heartbeatInterval = 1;
+/** A link is dead when nothing at all was heard for so long, in ms. */
+const silenceTimeout = 6_000;
+/** How often silence is looked for, in ms. */
+const silenceInterval = 1_000;
 /** A side that knows both descriptions gives up after this, in ms. */
 const connectTimeout = 30_000;
 /** An answer may be carried by hand: the answerer waits longer, in ms. */
@@ -62,30 +78,48 @@ const outboundChunkCount = 192;
 const maxChannelCount = 16_384;
 /** RFC 8832, section 6: 65535 is no stream id. */
 const maxStreamId = 65_534;
+/** TLS's codes (RFC 5246, section 7.4.1.4.1). */
+const ecdsaWithSha256 = { hash: 4, signature: 3 } as const;
 /** Makes werift describe a data channel session; nothing is ever sent on it. */
 const placeholderChannel = { id: maxStreamId, negotiated: true };
+
+/** A node's key and certificate, in PEM (PKCS#8). */
+export interface LinkCertificate {
+  readonly privateKeyPem: string;
+  readonly certificatePem: string;
+}
 
 /** Makes links over werift. */
 export class WeriftLinkFactory implements LinkFactory {
   readonly #iceServers: readonly IceServer[];
+  readonly #certificate: (() => Promise<LinkCertificate>) | undefined;
 
-  constructor({ iceServers }: { iceServers: readonly IceServer[] }) {
+  /** The certificate is asked for anew for every link; without one, werift makes its own. */
+  constructor(
+    { iceServers, certificate }: {
+      iceServers: readonly IceServer[];
+      certificate?: () => Promise<LinkCertificate>;
+    },
+  ) {
     this.#iceServers = iceServers;
+    this.#certificate = certificate;
   }
 
-  async createOffer(): Promise<LinkOffer> {
-    const peer = this.#newPeer();
+  async createOffer({ judge, onCandidate }: LinkOptions = {}): Promise<LinkOffer> {
+    const peer = await this.#newPeer();
     peer.createDataChannel("", placeholderChannel);
     this.#configureIce(peer);
     await peer.createOffer();
-    await gather(peer);
-    const description = localDescription(peer, { type: "offer", otherSide: [] });
+    const otherSide: Candidate[] = [];
+    await gather(peer, { otherSide, onCandidate });
+    const description = localDescription(peer, { type: "offer", otherSide, onCandidate });
     let isAnswered = false;
     return {
       description,
       accept: (answer) => {
         isAnswered = true;
-        const link = new WeriftLink(peer, { remote: answer, timeout: connectTimeout });
+        otherSide.push(...answer.candidates);
+        const link = new WeriftLink(peer, { remote: answer, timeout: connectTimeout, judge });
         link.applyAnswer(writeSessionDescription(answer));
         return link;
       },
@@ -97,19 +131,24 @@ export class WeriftLinkFactory implements LinkFactory {
 
   async acceptOffer(
     offer: SessionDescription,
+    { judge, onCandidate }: LinkOptions = {},
   ): Promise<{ answer: SessionDescription; link: Link }> {
-    const peer = this.#newPeer();
+    const peer = await this.#newPeer();
     await peer.setRemoteDescription({ type: "offer", sdp: writeSessionDescription(offer) });
     this.#configureIce(peer);
-    const link = new WeriftLink(peer, { remote: offer, timeout: answererTimeout });
+    const timeout = onCandidate === undefined ? answererTimeout : connectTimeout;
+    const link = new WeriftLink(peer, { remote: offer, timeout, judge });
     await peer.createAnswer();
-    await gather(peer);
-    const answer = localDescription(peer, { type: "answer", otherSide: offer.candidates });
+    const otherSide = offer.candidates;
+    await gather(peer, { otherSide, onCandidate });
+    const answer = localDescription(peer, { type: "answer", otherSide, onCandidate });
     return { answer: { ...answer, answers: offer.sessionId }, link };
   }
 
-  #newPeer(): RTCPeerConnection {
+  async #newPeer(): Promise<RTCPeerConnection> {
+    const certificate = await this.#certificate?.();
     return new RTCPeerConnection({
+      certificates: certificate === undefined ? [] : [toWeriftCertificate(certificate)],
       iceServers: this.#iceServers.map(toWeriftServer),
       iceAdditionalHostAddresses: hostAddresses(),
       iceStunGatherTimeout: gatherDeadline / 1000,
@@ -140,32 +179,59 @@ function toWeriftServer(
   };
 }
 
+function toWeriftCertificate({ privateKeyPem, certificatePem }: LinkCertificate): RTCCertificate {
+  return new RTCCertificate(privateKeyPem, certificatePem, {
+    hash: ecdsaWithSha256.hash,
+    signature: ecdsaWithSha256.signature,
+  });
+}
+
+interface GatherOptions {
+  /** Also grows after the call, with what is learned of the other side. */
+  readonly otherSide: readonly Candidate[];
+  readonly onCandidate: LinkOptions["onCandidate"];
+}
+
 /** Gathers until all is there or the deadline passes; werift goes on by itself after it. */
-async function gather(peer: RTCPeerConnection): Promise<void> {
+async function gather(
+  peer: RTCPeerConnection,
+  { otherSide, onCandidate }: GatherOptions,
+): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, gatherDeadline);
+    timer = setTimeout(resolve, onCandidate === undefined ? gatherDeadline : hostGatherDeadline);
   });
-  await Promise.race([peer.setLocalDescription().then(() => {}), deadline]);
+  const gathered = peer.setLocalDescription().then(() => {});
+  await Promise.race([gathered, deadline]);
   clearTimeout(timer);
+  if (onCandidate === undefined) return;
+  const told = new Set(candidatesOf(peer, otherSide).map(writeCandidate));
+  void gathered.then(() => {
+    for (const candidate of candidatesOf(peer, otherSide)) {
+      if (!told.has(writeCandidate(candidate))) onCandidate(candidate);
+    }
+    onCandidate(undefined);
+  });
+}
+
+function candidatesOf(peer: RTCPeerConnection, otherSide: readonly Candidate[]): Candidate[] {
+  const gathered = (peer.iceTransports[0]?.connection.localCandidates ?? [])
+    .map((candidate) => parseCandidate(`candidate:${candidate.toSdp()}`))
+    .filter((candidate) => candidate !== undefined);
+  return candidatesToGive(gathered, otherSide);
 }
 
 function localDescription(
   peer: RTCPeerConnection,
-  { type, otherSide }: { type: "offer" | "answer"; otherSide: readonly Candidate[] },
+  { type, otherSide, onCandidate }: { type: "offer" | "answer" } & GatherOptions,
 ): SessionDescription {
   const sdp = peer.localDescription?.sdp;
-  const connection = peer.iceTransports[0]?.connection;
-  if (sdp === undefined || connection === undefined) {
-    throw new Error(`werift made no ${type}: the link cannot be described`);
-  }
-  const gathered = connection.localCandidates
-    .map((candidate) => parseCandidate(`candidate:${candidate.toSdp()}`))
-    .filter((candidate): candidate is Candidate => candidate !== undefined);
+  if (sdp === undefined) throw new Error(`werift made no ${type}: the link cannot be described`);
   return {
     ...parseSessionDescription(type, sdp),
     sessionId: String(randomBytes(8).readBigUInt64BE() >> 1n),
-    candidates: candidatesToGive(gathered, otherSide),
+    candidates: candidatesOf(peer, otherSide),
+    hasAllCandidates: onCandidate === undefined,
   };
 }
 
@@ -181,6 +247,7 @@ class WeriftLink implements Link {
   readonly peerFingerprint: string;
   handler: LinkHandler | undefined;
   readonly #peer: RTCPeerConnection;
+  readonly #judge: Judge | undefined;
   readonly #transport: RTCSctpTransport;
   readonly #channels = new Map<number, WeriftChannel>();
   /** Channels with messages to hand to werift, in turn. */
@@ -189,15 +256,23 @@ class WeriftLink implements Link {
   readonly #finishing: { readonly channel: WeriftChannel; readonly tsn: number }[] = [];
   readonly #connectTimer: ReturnType<typeof setTimeout>;
   #state: LinkState = "connecting";
+  #peerIdentity: Peer | undefined;
+  #silenceTimer: ReturnType<typeof setInterval> | undefined;
+  #lastHeard = 0;
   #nextStreamId = 0;
 
   constructor(
     peer: RTCPeerConnection,
-    { remote, timeout }: { remote: SessionDescription; timeout: number },
+    { remote, timeout, judge }: {
+      remote: SessionDescription;
+      timeout: number;
+      judge: Judge | undefined;
+    },
   ) {
     const transport = peer.sctpTransport;
     if (transport === undefined) throw new Error("werift made no SCTP transport");
     this.peerFingerprint = remote.fingerprint;
+    this.#judge = judge;
     this.#peer = peer;
     this.#transport = transport;
     this.#connectTimer = setTimeout(
@@ -209,6 +284,20 @@ class WeriftLink implements Link {
 
   get state(): LinkState {
     return this.#state;
+  }
+
+  get peer(): Peer | undefined {
+    return this.#peerIdentity;
+  }
+
+  addCandidate(candidate: Candidate | undefined): void {
+    const { mid } = this.#transport;
+    const message = candidate === undefined
+      ? { candidate: "", sdpMid: mid }
+      : { candidate: writeCandidate(candidate), sdpMid: mid };
+    this.#peer.addIceCandidate(message).catch((error: unknown) => {
+      log.debug("a candidate was not taken: {error}", { error });
+    });
   }
 
   /** Gives werift the answer to this link's offer. */
@@ -230,6 +319,7 @@ class WeriftLink implements Link {
     if (this.#state === "closed") return;
     this.#state = "closed";
     clearTimeout(this.#connectTimer);
+    clearInterval(this.#silenceTimer);
     this.#waiting.clear();
     this.#finishing.length = 0;
     for (const channel of this.#channels.values()) channel.handleLinkClosed();
@@ -293,15 +383,34 @@ class WeriftLink implements Link {
 
   #handleAssociated(): void {
     if (this.#state !== "connecting") return;
-    if (!this.#isAuthentic()) {
-      void this.close(this.#failureReason());
-      return;
-    }
+    const refusal = this.#isAuthentic() ? this.#judgePeer() : this.#failureReason();
+    if (refusal !== undefined) return void this.close(refusal);
     clearTimeout(this.#connectTimer);
+    this.#watchSilence();
     this.#state = "up";
     // RFC 8832, section 6: the DTLS client takes the even ids.
     this.#nextStreamId = this.#transport.dtlsTransport.role === "client" ? 0 : 1;
     this.handler?.handleUp(this.#path());
+  }
+
+  /** Why the other node is not accepted; undefined where it is. */
+  #judgePeer(): string | undefined {
+    const certificate = this.#transport.dtlsTransport.dtls?.remoteCertificate;
+    if (this.#judge === undefined || certificate === undefined) return undefined;
+    const verdict = this.#judge([certificate], Date.now());
+    if (!verdict.ok) return `the other node is not accepted: ${verdict.reason}`;
+    this.#peerIdentity = verdict.peer;
+    return undefined;
+  }
+
+  /** werift notices a node that vanished after half a minute; any stack answers heartbeats. */
+  #watchSilence(): void {
+    this.#lastHeard = Date.now();
+    this.#transport.dtlsTransport.dtls?.onData.subscribe(() => this.#lastHeard = Date.now());
+    this.#transport.sctp.setHeartbeatInterval(heartbeatInterval);
+    this.#silenceTimer = setInterval(() => {
+      if (Date.now() - this.#lastHeard > silenceTimeout) void this.close(this.#failureReason());
+    }, silenceInterval);
   }
 
   #path(): LinkPath {

@@ -1,11 +1,11 @@
 /**
- * A node: its listeners, its links and what joins them. Links come from signaling; forwards take
- * the link that has been up longest, and wait for one where there is none.
+ * A node: its listeners, its links and what joins them. Links come from signaling; a forward takes
+ * the one of its route that has been up longest, and waits for one where there is none.
  */
 import { getLogger } from "@logtape/logtape";
 import type { AllowList } from "../access/allow_list.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
-import { type LinkSource, TcpForward } from "../forward/tcp_egress.ts";
+import { TcpForward } from "../forward/tcp_egress.ts";
 import { serveTcpChannel } from "../forward/tcp_ingress.ts";
 import type { Link, LinkObserver } from "../link/link.ts";
 
@@ -16,27 +16,39 @@ const linkTimeout = 10_000;
 /** Connections that wait for a link at once; further ones are reset. */
 const maxWaiterCount = 1_024;
 
+/** A forward, and where its links lead. */
+export interface RoutedForward {
+  readonly spec: ForwardSpec;
+  /** Only links of this route serve it (an ingress URL); any link where it has none. */
+  readonly route: string | undefined;
+}
+
+interface Waiter {
+  readonly route: string | undefined;
+  readonly settle: (link: Link | undefined) => void;
+}
+
 /** One node. */
-export class Node implements LinkSource {
-  readonly #forwardSpecs: readonly ForwardSpec[];
+export class Node {
+  readonly #routedForwards: readonly RoutedForward[];
   readonly #allowList: AllowList;
   readonly #forwards: TcpForward[] = [];
-  /** All links that have not ended. */
-  readonly #links = new Set<Link>();
+  /** All links that have not ended, with their routes. */
+  readonly #links = new Map<Link, string | undefined>();
   #isClosed = false;
-  readonly #waiters = new Set<(link: Link | undefined) => void>();
+  readonly #waiters = new Set<Waiter>();
 
   constructor(
-    { forwards, allowList }: { forwards: readonly ForwardSpec[]; allowList: AllowList },
+    { forwards, allowList }: { forwards: readonly RoutedForward[]; allowList: AllowList },
   ) {
-    this.#forwardSpecs = forwards;
+    this.#routedForwards = forwards;
     this.#allowList = allowList;
   }
 
   /** Binds all listeners. Throws an Error naming the address that cannot be bound. */
   listen(): void {
-    for (const spec of this.#forwardSpecs) {
-      const forward = new TcpForward(spec, this);
+    for (const { spec, route } of this.#routedForwards) {
+      const forward = new TcpForward(spec, { acquire: () => this.acquire(route) });
       this.#forwards.push(forward);
       log.info("listening on {addresses} for {target}", {
         event: "listening",
@@ -47,50 +59,57 @@ export class Node implements LinkSource {
   }
 
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
-  adopt(link: Link, observer: LinkObserver): void {
-    const peer = link.peerFingerprint.slice(0, 11);
+  adopt(link: Link, observer: LinkObserver, route?: string): void {
     let wasUp = false;
-    this.#links.add(link);
+    this.#links.set(link, route);
     link.handler = {
       handleUp: ({ local, remote, isRelayed }) => {
         wasUp = true;
-        // The set is in the order in which links came up: the first that is up has been so longest.
+        // The map is in the order in which links came up: the first that is up has been so longest.
         this.#links.delete(link);
-        this.#links.add(link);
+        this.#links.set(link, route);
         log.info("link to {peer} is up, {kind}: {local} to {remote}", {
           event: "link-up",
-          peer,
+          peer: nameOf(link),
           kind: isRelayed ? "relayed" : "direct",
           local,
           remote,
         });
-        this.#serveWaiters(link);
+        this.#serveWaiters(link, route);
         observer.handleUp();
       },
       handleChannel: (channel) =>
-        void serveTcpChannel(channel, { allowList: this.#allowList, peer }),
+        void serveTcpChannel(channel, { allowList: this.#allowList, peer: nameOf(link) }),
       handleClosed: (reason) => {
         this.#links.delete(link);
         const [event, what] = wasUp ? ["link-down", "has ended"] : ["link-failed", "failed"];
-        log.warn("link to {peer} {what}: {reason}", { event, peer, what, reason });
+        log[this.#isClosed ? "info" : "warn"]("link to {peer} {what}: {reason}", {
+          event,
+          peer: nameOf(link),
+          what,
+          reason,
+        });
         observer.handleClosed(reason);
       },
     };
   }
 
-  acquire(): Promise<Link | undefined> {
+  /** A link of a route that is up, now or within 10 s; undefined where none comes. */
+  acquire(route?: string): Promise<Link | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);
-    const link = [...this.#links].find(({ state }) => state === "up");
-    if (link !== undefined) return Promise.resolve(link);
+    for (const [link, linkRoute] of this.#links) {
+      if (link.state === "up" && serves(linkRoute, route)) return Promise.resolve(link);
+    }
     if (this.#waiters.size >= maxWaiterCount) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const settle = (link: Link | undefined) => {
         clearTimeout(timer);
-        this.#waiters.delete(settle);
+        this.#waiters.delete(waiter);
         resolve(link);
       };
+      const waiter: Waiter = { route, settle };
       const timer = setTimeout(() => settle(undefined), linkTimeout);
-      this.#waiters.add(settle);
+      this.#waiters.add(waiter);
     });
   }
 
@@ -98,11 +117,20 @@ export class Node implements LinkSource {
   async close(reason: string): Promise<void> {
     this.#isClosed = true;
     for (const forward of this.#forwards) forward.close();
-    for (const settle of this.#waiters) settle(undefined);
-    await Promise.all([...this.#links].map((link) => link.close(reason)));
+    for (const { settle } of this.#waiters) settle(undefined);
+    await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
   }
 
-  #serveWaiters(link: Link): void {
-    for (const settle of this.#waiters) settle(link);
+  #serveWaiters(link: Link, linkRoute: string | undefined): void {
+    for (const { route, settle } of this.#waiters) if (serves(linkRoute, route)) settle(link);
   }
+}
+
+function serves(linkRoute: string | undefined, route: string | undefined): boolean {
+  return route === undefined || route === linkRoute;
+}
+
+/** The other node as the log names it: by certificate, or else by the fingerprint's beginning. */
+function nameOf({ peer, peerFingerprint }: Link): string {
+  return peer?.name ?? peerFingerprint.slice(0, 11);
 }

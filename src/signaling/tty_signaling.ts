@@ -4,7 +4,8 @@
  * further nodes at any time.
  */
 import { getLogger } from "@logtape/logtape";
-import type { Link, LinkFactory, LinkObserver, LinkOffer } from "../link/link.ts";
+import type { Judge } from "../identity/judge.ts";
+import type { Link, LinkFactory, LinkObserver, LinkOffer, LinkOptions } from "../link/link.ts";
 import type { SessionDescription } from "../link/session_description.ts";
 import { type PastedItem, PastedTextReader, writePastedText } from "./pasted_text.ts";
 
@@ -18,6 +19,8 @@ const twinReason = "there is another link to the same node";
 /** What the exchange needs. */
 export interface TtySignalingOptions {
   readonly factory: LinkFactory;
+  /** Makes the judge of the other nodes' certificates; without it their texts alone bind links. */
+  readonly judge?: () => Promise<Judge | undefined>;
   /** Whether this node prints offers, or only answers. */
   readonly isOffering: boolean;
   /** Whether it all ends with the last link, instead of beginning anew. */
@@ -100,7 +103,7 @@ export class TtySignaling {
   }
 
   async #offer(): Promise<void> {
-    this.#ownOffer = await this.#options.factory.createOffer();
+    this.#ownOffer = await this.#options.factory.createOffer(await this.#linkOptions());
     notice(
       "offer",
       "Paste this offer at the other node, then paste its answer here and press Enter " +
@@ -128,11 +131,19 @@ export class TtySignaling {
     if ([...this.#links.values()].includes(offer.sessionId)) {
       return notice("answered", "This offer was answered already: paste the answer above.");
     }
-    const { answer, link } = await this.#options.factory.acceptOffer(offer);
+    const { answer, link } = await this.#options.factory.acceptOffer(
+      offer,
+      await this.#linkOptions(),
+    );
     this.#withdrawOwnOffer();
     this.#adopt(link, offer.sessionId);
     notice("answer", "Paste this answer at the node that made the offer:");
     this.#options.print(writePastedText(answer));
+  }
+
+  async #linkOptions(): Promise<LinkOptions> {
+    const judge = await this.#options.judge?.();
+    return judge === undefined ? {} : { judge };
   }
 
   #withdrawOwnOffer(): void {

@@ -128,12 +128,12 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
     AETHERPORT_VERBOSE: "1",
     AETHERPORT_LOG_FORMAT: "json",
   });
-  deepEqual(options.forwards.map(({ target }) => target), [
+  deepEqual(options.forwards.map(({ spec }) => spec.target), [
     { host: "10.0.0.5", port: 80 },
     { host: "2001:db8::1", port: 82 },
   ]);
   deepEqual(options.allows, [{ host: "127.0.0.1", port: 80 }, { host: "*", port: 443 }]);
-  equal(options.signalType, "tty");
+  deepEqual(options.signaling, { type: "tty" });
   deepEqual(options.iceServers.map(({ scheme, address }) => `${scheme} ${address}`), [
     "stun 192.0.2.1:3478",
     "turn 192.0.2.2",
@@ -143,10 +143,28 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
 });
 
 Deno.test("the proxy's variables for less output and for aetherlight take effect", async () => {
-  const environment = { ...allow, AETHERPORT_QUIET: "yes", AETHERPORT_SIGNAL_TYPE: "aetherlight" };
-  const options = await proxyOptions([], environment);
+  const keyId = "a".repeat(52);
+  const options = await proxyOptions([], {
+    ...allow,
+    AETHERPORT_QUIET: "yes",
+    AETHERPORT_SIGNAL_TYPE: "aetherlight",
+    AETHERPORT_AETHERLIGHT_BASE_URL: "https://light.example.org",
+    AETHERPORT_AETHERLIGHT_INGRESS_URL: "https://light.example.org/ingresses/x",
+    AETHERPORT_KEY: "a-key.pem",
+    AETHERPORT_CERT: "a-cert.pem",
+    AETHERPORT_CACERT: "one.pem,two.pem",
+    AETHERPORT_ALLOW_PEER: keyId,
+  });
+  const files = { keyPath: "a-key.pem", certPath: "a-cert.pem", caPaths: ["one.pem", "two.pem"] };
   equal(options.logging.level, "quiet");
-  equal(options.signalType, "aetherlight");
+  deepEqual(options.signaling, {
+    type: "aetherlight",
+    baseUrls: ["https://light.example.org"],
+    ingressUrls: ["https://light.example.org/ingresses/x"],
+    identityFiles: files,
+  });
+  deepEqual(options.identityFiles, files);
+  deepEqual(options.allowedPeers, [keyId]);
 });
 
 Deno.test("the proxy's flags win over its variables", async () => {
@@ -163,7 +181,7 @@ Deno.test("the proxy's flags win over its variables", async () => {
       AETHERPORT_LOG_FORMAT: "json",
     },
   );
-  deepEqual(options.forwards.map(({ target }) => target.host), ["a"]);
+  deepEqual(options.forwards.map(({ spec }) => spec.target.host), ["a"]);
   deepEqual(options.allows.map(({ host }) => host), ["b"]);
   deepEqual(options.iceServers, []);
   equal(options.exitOnFailure, true);
@@ -180,7 +198,9 @@ Deno.test("what is not said has its default", async () => {
   deepEqual(options, {
     ...options,
     forwards: [],
-    signalType: "tty",
+    signaling: { type: "tty" },
+    identityFiles: undefined,
+    allowedPeers: [],
     iceServers: publicIceServers,
     exitOnFailure: false,
     logging: { level: "normal", format: "text" },
@@ -190,7 +210,7 @@ Deno.test("what is not said has its default", async () => {
 Deno.test("flags may be repeated", async () => {
   const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
   const { forwards, allows } = await proxyOptions(args, {});
-  deepEqual(forwards.map(({ listenPort }) => listenPort), [1, 3]);
+  deepEqual(forwards.map(({ spec }) => spec.listenPort), [1, 3]);
   deepEqual(allows.map(({ port }) => port), [5, 6]);
 });
 

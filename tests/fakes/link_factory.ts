@@ -26,7 +26,7 @@ export class FakeExchange {
   /** Brings all links up whose two ends are alive. */
   connect(): void {
     for (const link of this.#joined) {
-      if (link.peer?.state !== "closed") link.goUp();
+      if (link.other?.state !== "closed") link.goUp();
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Links joined in memory, over fake channels. */
 import type { Channel, Link, LinkHandler, LinkPath, LinkState } from "../../src/link/link.ts";
+import type { Candidate } from "../../src/link/session_description.ts";
 import { FakeChannel, type FakeChannelOptions, Lane, type Pace } from "./channel_pair.ts";
 
 const path: LinkPath = { local: "192.0.2.1:1000", remote: "192.0.2.2:2000", isRelayed: false };
@@ -14,13 +15,16 @@ export interface FakeLinkOptions extends FakeChannelOptions {
 /** One end of a link. */
 export class FakeLink implements Link {
   readonly peerFingerprint: string;
+  readonly peer = undefined;
   handler: LinkHandler | undefined;
+  /** The further candidates of the other side, undefined for their end. */
+  readonly candidates: (Candidate | undefined)[] = [];
   /** The channels that are not closed. */
   readonly channels = new Set<FakeChannel>();
   readonly #options: FakeLinkOptions;
   readonly #lane: Lane;
   #state: LinkState = "connecting";
-  #peer: FakeLink | undefined;
+  #other: FakeLink | undefined;
 
   constructor(options: FakeLinkOptions = {}) {
     this.#options = options;
@@ -32,12 +36,17 @@ export class FakeLink implements Link {
     return this.#state;
   }
 
-  get peer(): FakeLink | undefined {
-    return this.#peer;
+  /** The other end, once they are joined. */
+  get other(): FakeLink | undefined {
+    return this.#other;
   }
 
-  join(peer: FakeLink): void {
-    this.#peer = peer;
+  join(other: FakeLink): void {
+    this.#other = other;
+  }
+
+  addCandidate(candidate: Candidate | undefined): void {
+    this.candidates.push(candidate);
   }
 
   /** Becomes usable. */
@@ -48,7 +57,7 @@ export class FakeLink implements Link {
   }
 
   openChannel(options: { label: string; protocol: string }): Channel {
-    const peer = this.#peer;
+    const peer = this.#other;
     if (this.#state !== "up" || peer === undefined) throw new Error("the link is not up");
     if (this.channels.size >= (this.#options.maxChannelCount ?? Infinity)) {
       throw new Error("the link has no free channel");
@@ -65,7 +74,7 @@ export class FakeLink implements Link {
   close(reason: string): Promise<void> {
     if (this.#state !== "closed") {
       this.fail(reason);
-      this.#lane.push(() => this.#peer?.fail("the other node closed the link"));
+      this.#lane.push(() => this.#other?.fail("the other node closed the link"));
     }
     return Promise.resolve();
   }

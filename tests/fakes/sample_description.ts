@@ -22,6 +22,7 @@ export const sampleDescription: SessionDescription = {
       type: "host",
     },
   ],
+  hasAllCandidates: true,
 };
 
 /** The same with many different candidates, so that its text is long and does not compress. */
@@ -80,6 +81,7 @@ export const anyDescription: fc.Arbitrary<SessionDescription> = fc.record({
   sctpPort: fc.integer({ min: 1, max: 65_535 }),
   maxMessageSize: fc.nat(Number.MAX_SAFE_INTEGER),
   candidates: fc.array(candidate, { maxLength: 32 }),
+  hasAllCandidates: fc.boolean(),
 }).map(({ answers, ...rest }) => ({
   ...rest,
   type: rest.type as SessionDescription["type"],

@@ -157,6 +157,7 @@ Deno.test("reads an offer of Chrome", () => {
     mid: "0",
     sctpPort: 5000,
     maxMessageSize: 262_144,
+    hasAllCandidates: false,
     candidates: [],
   });
   deepEqual(description.candidates.map(({ address, type }) => `${address} ${type}`), [

@@ -10,7 +10,7 @@ const isLinux = Deno.build.os === "linux";
 
 function newNode(forwards: readonly string[] = [], rules: readonly number[] = []): Node {
   return new Node({
-    forwards: forwards.map(parseForwardSpec),
+    forwards: forwards.map((spec) => ({ spec: parseForwardSpec(spec), route: undefined })),
     allowList: new AllowList(rules.map((port) => ({ host: "127.0.0.1", port }))),
   });
 }

@@ -429,7 +429,7 @@ function assertSameLink(a: Terminal, z: Terminal): void {
   );
   equal(one?.length, 1);
   equal(other?.length, 1);
-  equal(one?.[0]?.peer, other?.[0]);
+  equal(one?.[0]?.other, other?.[0]);
 }
 
 for (const ids of [{ a: 100, z: 200 }, { a: 200, z: 100 }]) {

@@ -1,0 +1,222 @@
+/**
+ * An egress at an aetherlight server: calls one ingress, makes a link with it, and makes a new one
+ * whenever that has ended, until closed.
+ */
+import { getLogger } from "@logtape/logtape";
+import { BadInput } from "../bad_input.ts";
+import type { Judge } from "../identity/judge.ts";
+import type { NodeIdentity } from "../identity/node_identity.ts";
+import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
+import { ReplayCache } from "../identity/replay_cache.ts";
+import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
+import { parseSessionDescription, writeSessionDescription } from "../link/session_description.ts";
+import { backoffDelay, pause } from "./aetherlight_backoff.ts";
+import { type EgressSession, openEgressSession } from "./aetherlight_client.ts";
+import { type EnvelopeType, type OpenedEnvelope, openEnvelope, sealEnvelope } from "./envelope.ts";
+import { addCandidates, CandidateBatcher } from "./trickle.ts";
+
+const log = getLogger(["aetherport", "signaling"]);
+
+/** How long an ingress may take to answer, in ms. */
+const answerTimeout = 15_000;
+/** A link that was up so long was a good one: the next is tried at once, in ms. */
+const stableDuration = 10_000;
+
+/** What an egress needs. */
+export interface AetherlightEgressOptions {
+  readonly ingressUrl: string;
+  readonly identities: NodeIdentitySource;
+  /** Makes the judge of the ingress from its key id and the identity that is in force. */
+  readonly judgeOf: (identity: NodeIdentity, ingressId: string) => Judge;
+  readonly factory: LinkFactory;
+  readonly adopt: (link: Link, observer: LinkObserver) => void;
+  /** Whether the first failure ends it. */
+  readonly exitOnFailure: boolean;
+}
+
+/** One egress calling one ingress. */
+export class AetherlightEgress {
+  readonly #options: AetherlightEgressOptions;
+  readonly #closed = new AbortController();
+  readonly #replays = new ReplayCache();
+  #lastProblem = "";
+
+  constructor(options: AetherlightEgressOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Calls until closed. Throws BadInput where the ingress URL is none, and, with `exitOnFailure`,
+   * what went wrong first.
+   */
+  async run(): Promise<void> {
+    const { signal } = this.#closed;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      const begun = Date.now();
+      try {
+        const reason = await this.#linkOnce();
+        if (this.#options.exitOnFailure) throw new Error(reason);
+        if (Date.now() - begun > stableDuration) attempt = -1;
+      } catch (error) {
+        if (signal.aborted) return;
+        if (error instanceof BadInput || this.#options.exitOnFailure) throw error;
+        this.#report(error);
+      }
+      await pause(backoffDelay(Math.max(attempt, 0)), signal).catch(() => {});
+    }
+  }
+
+  /** Stops calling. Links are their node's. */
+  close(): void {
+    this.#closed.abort(new Error("the calling was closed"));
+  }
+
+  /** Makes one link and waits for its end; the reason. Throws where none came up. */
+  async #linkOnce(): Promise<string> {
+    const { identities, factory, ingressUrl, judgeOf } = this.#options;
+    const identity = await identities.current();
+    const call = new Call();
+    const session = await openEgressSession({
+      ingressUrl,
+      signal: this.#closed.signal,
+      onReply: (sealed) =>
+        call.enqueue(() => this.#handleReply({ sealed, session, identity, call })),
+      onEnd: (error) => call.fail(error),
+    });
+    const judge = judgeOf(identity, session.ingressId);
+    const post = poster(session, identity);
+    const batcher = new CandidateBatcher((batch) => void post("candidates", batch).catch(() => {}));
+    const offer = await factory.createOffer({ judge, onCandidate: (one) => batcher.take(one) });
+    try {
+      await post("offer", writeSessionDescription(offer.description));
+      batcher.open();
+      call.expectAnswer();
+      const { body } = await call.answered;
+      const answer = parseSessionDescription("answer", typeof body === "string" ? body : "");
+      const link = offer.accept(answer);
+      call.link = link;
+      return await this.#useLink(link, () => {
+        batcher.close();
+        void session.close();
+      });
+    } finally {
+      batcher.close();
+      offer.withdraw();
+      call.close();
+      void session.close();
+    }
+  }
+
+  /** Hands the link to the node; resolves with the reason when it has ended. */
+  #useLink(link: Link, endSignaling: () => void): Promise<string> {
+    return new Promise((resolve) => {
+      this.#options.adopt(link, {
+        handleUp: () => {
+          this.#lastProblem = "";
+          endSignaling();
+        },
+        handleClosed: resolve,
+      });
+    });
+  }
+
+  async #handleReply(
+    { sealed, session, identity, call }: {
+      sealed: string;
+      session: EgressSession;
+      identity: NodeIdentity;
+      call: Call;
+    },
+  ): Promise<void> {
+    const verdict = await openEnvelope(sealed, {
+      identity,
+      direction: "ingress-to-egress",
+      sessionId: session.id,
+      senderKeyId: session.ingressId,
+      judge: this.#options.judgeOf(identity, session.ingressId),
+      replayCache: this.#replays,
+      now: Date.now(),
+    });
+    if (!verdict.ok) {
+      const { reason } = verdict;
+      log.warn("refused a reply: {reason}", { event: "signal-refused", reason });
+    } else if (verdict.envelope.type === "answer") {
+      call.answer(verdict.envelope);
+    } else if (verdict.envelope.type === "candidates" && call.link !== undefined) {
+      addCandidates(call.link, verdict.envelope.body);
+    }
+  }
+
+  /** Says a problem once, however often it is met again. */
+  #report(error: unknown): void {
+    const problem = error instanceof Error ? error.message : String(error);
+    const { ingressUrl } = this.#options;
+    const properties = { event: "call-failed", ingressUrl, problem };
+    if (problem === this.#lastProblem) log.debug("still no link: {problem}", properties);
+    else log.warn("no link to {ingressUrl} yet, trying on: {problem}", properties);
+    this.#lastProblem = problem;
+  }
+}
+
+/** What is waited for in one call. */
+class Call {
+  /** The answer. Rejects where none comes in time. */
+  readonly answered: Promise<OpenedEnvelope>;
+  link: Link | undefined;
+  readonly #answered = Promise.withResolvers<OpenedEnvelope>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor() {
+    this.answered = this.#answered.promise;
+    // Whoever awaits the answer hears of a failure; before that nobody may be listening.
+    this.answered.catch(() => {});
+  }
+
+  /** The offer was posted: from now on the answer is due. */
+  expectAnswer(): void {
+    const problem =
+      `no answer within ${answerTimeout / 1000} s: the ingress is gone, or does not ` +
+      "accept this node (its log says why)";
+    this.#timer = setTimeout(() => this.fail(new Error(problem)), answerTimeout);
+  }
+
+  /** Replies are dealt with in the order they came. */
+  enqueue(step: () => Promise<void>): void {
+    this.#work = this.#work.then(step).catch((error: unknown) => this.fail(error));
+  }
+
+  answer(envelope: OpenedEnvelope): void {
+    clearTimeout(this.#timer);
+    this.#answered.resolve(envelope);
+  }
+
+  fail(error: unknown): void {
+    this.#answered.reject(error);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Seals and posts the messages of one session, numbered from 0, in their order. */
+function poster(
+  session: EgressSession,
+  identity: NodeIdentity,
+): (type: EnvelopeType, body: unknown) => Promise<void> {
+  const receiver = { keyId: session.ingressId, publicKey: session.publicKeySpki };
+  let sequence = 0;
+  let posted: Promise<void> = Promise.resolve();
+  return (type, body) => {
+    const content = { sessionId: session.id, direction: "egress-to-ingress", type, body } as const;
+    const sealed = sealEnvelope({ ...content, sequence: sequence++ }, {
+      identity,
+      receiver,
+      now: Date.now(),
+    });
+    const post = posted.then(async () => session.post(await sealed));
+    posted = post.catch(() => {});
+    return post;
+  };
+}
