@@ -40,6 +40,8 @@ interface Stored {
 }
 
 const ROOT = "aetherlight";
+/** In the message of the error for a file that another process is writing to. */
+const LOCKED = "database is locked";
 const ANSWER_MILLISECONDS = 5_000;
 const MAX_ATTEMPTS = 24;
 const MAX_PAUSE_MILLISECONDS = 40;
@@ -62,7 +64,7 @@ export class Store {
    * always with one type.
    */
   async get<T>(key: Deno.KvKey): Promise<Entry<T>> {
-    const entry = await answered(this.#kv.get<Stored>([ROOT, ...key]));
+    const entry = await answered(() => this.#kv.get<Stored>([ROOT, ...key]));
     return this.#entryOf<T>(key, entry.value, entry.versionstamp);
   }
 
@@ -71,7 +73,7 @@ export class Store {
     keys: { readonly [At in keyof T]: Deno.KvKey },
   ): Promise<{ [At in keyof T]: Entry<T[At]> }> {
     const entries = await answered(
-      this.#kv.getMany<Stored[]>(keys.map((key) => [ROOT, ...key])),
+      () => this.#kv.getMany<Stored[]>(keys.map((key) => [ROOT, ...key])),
     );
     // As many and in the same order as the keys.
     return entries.map(({ key, value, versionstamp }) =>
@@ -89,7 +91,7 @@ export class Store {
       end: [ROOT, ...prefix, Number.MAX_SAFE_INTEGER],
     };
     const entries = await answered(
-      Array.fromAsync(this.#kv.list<Stored>(selector, { limit, batchSize: limit })),
+      () => Array.fromAsync(this.#kv.list<Stored>(selector, { limit, batchSize: limit })),
     );
     return entries
       .map(({ key, value, versionstamp }) => this.#entryOf<T>(key.slice(1), value, versionstamp))
@@ -107,7 +109,7 @@ export class Store {
       operation.set([ROOT, ...key], { value, expiresAt } satisfies Stored, { expireIn });
     }
     for (const key of remove) operation.delete([ROOT, ...key]);
-    return (await answered(operation.commit())).ok;
+    return (await answered(() => operation.commit())).ok;
   }
 
   /**
@@ -167,17 +169,28 @@ function pause(count: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-async function answered<T>(operation: Promise<T>): Promise<T> {
+/** The result of an operation. One that found the file locked by another process is repeated. */
+async function answered<T>(operate: () => Promise<T>): Promise<T> {
+  for (let count = 0;; count++) {
+    try {
+      return await inTime(operate());
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (!message.includes(LOCKED) || count >= MAX_ATTEMPTS) {
+        throw new StoreUnavailable(`Deno KV: ${message}`, { cause: error });
+      }
+      await pause(count);
+    }
+  }
+}
+
+async function inTime<T>(operation: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error("no answer in time")), ANSWER_MILLISECONDS);
   });
   try {
     return await Promise.race([operation, late]);
-  } catch (error) {
-    throw new StoreUnavailable(`Deno KV: ${error instanceof Error ? error.message : error}`, {
-      cause: error,
-    });
   } finally {
     clearTimeout(timer);
   }

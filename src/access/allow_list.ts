@@ -5,7 +5,6 @@
 import { BadInput } from "../bad_input.ts";
 import {
   type Endpoint,
-  formatEndpoint,
   isThisHost,
   parseHost,
   parsePort,
@@ -51,15 +50,6 @@ export class AllowList {
   /** True where a rule names the target. */
   allows(target: Endpoint): boolean {
     return this.#rules.some((rule) => matchesHost(rule, target) && matchesPort(rule, target));
-  }
-
-  /** The rules as users write them, for messages. */
-  describe(): string {
-    return this.#rules.map(({ host, port }) =>
-      port === "*"
-        ? formatEndpoint({ host, port: 0 }).replace(/0$/, "*")
-        : formatEndpoint({ host, port })
-    ).join(", ");
   }
 }
 

@@ -11,7 +11,7 @@ import { ReplayCache } from "../identity/replay_cache.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
 import { parseSessionDescription, writeSessionDescription } from "../link/session_description.ts";
 import { backoffDelay, pause } from "./aetherlight_backoff.ts";
-import { type EgressSession, openEgressSession } from "./aetherlight_client.ts";
+import { AetherlightError, type EgressSession, openEgressSession } from "./aetherlight_client.ts";
 import { type EnvelopeType, type OpenedEnvelope, openEnvelope, sealEnvelope } from "./envelope.ts";
 import { addCandidates, CandidateBatcher } from "./trickle.ts";
 
@@ -53,6 +53,7 @@ export class AetherlightEgress {
     const { signal } = this.#closed;
     for (let attempt = 0; !signal.aborted; attempt++) {
       const begun = Date.now();
+      let wish = 0;
       try {
         const reason = await this.#linkOnce();
         if (this.#options.exitOnFailure) throw new Error(reason);
@@ -61,8 +62,9 @@ export class AetherlightEgress {
         if (signal.aborted) return;
         if (error instanceof BadInput || this.#options.exitOnFailure) throw error;
         this.#report(error);
+        if (error instanceof AetherlightError) wish = error.retryAfterMilliseconds ?? 0;
       }
-      await pause(backoffDelay(Math.max(attempt, 0)), signal).catch(() => {});
+      await pause(Math.max(backoffDelay(Math.max(attempt, 0)), wish), signal).catch(() => {});
     }
   }
 

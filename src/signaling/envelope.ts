@@ -8,13 +8,13 @@
  */
 import { compactDecrypt, CompactEncrypt, CompactSign, compactVerify } from "jose";
 import { Buffer } from "node:buffer";
-import { randomBytes } from "node:crypto";
 import type { Judge } from "../identity/judge.ts";
 import { isKeyId, publicKeyMatchesId } from "../identity/key_id.ts";
 import type { NodeIdentity } from "../identity/node_identity.ts";
 import { readPem } from "../identity/pem.ts";
 import type { ReplayCache, ReplayEntry } from "../identity/replay_cache.ts";
 import type { Peer } from "../identity/verify.ts";
+import { isRandomId } from "./wire.ts";
 
 /** Characters of a sealed message, at most. All of them are ASCII. */
 export const maxEnvelopeLength = 24_576;
@@ -28,7 +28,6 @@ export const maxClockAdvance = 60_000;
 const envelopeVersion = 1;
 const signatureType = "aetherport-envelope";
 const maxSequence = 0x7fff_ffff;
-const sessionIdPattern = /^[A-Za-z0-9_-]{21}[AQgw]$/;
 
 // Header, no wrapped key, 96-bit IV, ciphertext, 128-bit tag: RFC 7516 section 3.1.
 const sealedPattern =
@@ -57,7 +56,7 @@ const directions: Readonly<Record<EnvelopeDirection, readonly EnvelopeType[]>> =
 
 /** A message as the sender means it. */
 export interface EnvelopeContent {
-  /** From {@link randomSessionId}, by the egress; the same in both directions. */
+  /** A random id chosen by the egress; the same in both directions. */
   readonly sessionId: string;
   readonly direction: EnvelopeDirection;
   readonly type: EnvelopeType;
@@ -107,16 +106,6 @@ export interface OpenedEnvelope extends EnvelopeContent {
 export type OpenVerdict =
   | { readonly ok: true; readonly envelope: OpenedEnvelope }
   | { readonly ok: false; readonly reason: string };
-
-/** A new session id: 128 random bits in base64url, 22 characters. */
-export function randomSessionId(): string {
-  return randomBytes(16).toString("base64url");
-}
-
-/** Whether the text is a session id in its one spelling. */
-export function isSessionId(text: string): boolean {
-  return sessionIdPattern.test(text);
-}
 
 /**
  * Seals a message.
@@ -201,7 +190,7 @@ function replayEntryOf({ sender, sessionId, direction, sequence, time }: Payload
 function payloadDefect(payload: Payload): string | undefined {
   const { sessionId, direction, type, sequence, time, version } = payload;
   if (version !== envelopeVersion) return `its version is not ${envelopeVersion}`;
-  if (!isSessionId(sessionId)) return "its session id is malformed";
+  if (!isRandomId(sessionId)) return "its session id is malformed";
   if (!Object.hasOwn(directions, direction)) return "its direction is unknown";
   if (!directions[direction].includes(type)) return "its type is none of its direction's";
   if (!Number.isInteger(sequence) || sequence < 0 || sequence > maxSequence) {

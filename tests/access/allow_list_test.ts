@@ -70,11 +70,6 @@ Deno.test("one of several rules is enough", () => {
   equal(allows(rules, "10.0.0.5:443"), false);
 });
 
-Deno.test("describes its rules as users write them", () => {
-  const rules = ["10.0.0.5:80", "[::1]:*", "*:443", "*:*", "nas.local:10"];
-  equal(new AllowList(rules.map(parseAllowRule)).describe(), rules.join(", "));
-});
-
 Deno.test("a bad rule gets one line with its column and an example", () => {
   const columns: [spec: string, column: number][] = [
     ["", 1],

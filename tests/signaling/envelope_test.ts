@@ -13,9 +13,9 @@ import {
   openEnvelope,
   type OpenOptions,
   type OpenVerdict,
-  randomSessionId,
   sealEnvelope,
 } from "../../src/signaling/envelope.ts";
+import { randomId } from "../../src/signaling/wire.ts";
 import {
   authorityParts,
   buildCertificate,
@@ -58,7 +58,7 @@ function node(name: string, signer: { name: string; key: TestKey }): TestNode {
   return { identity, key };
 }
 
-const sessionId = randomSessionId();
+const sessionId = randomId();
 const offer: EnvelopeContent = {
   sessionId,
   direction: "egress-to-ingress",
@@ -161,7 +161,7 @@ Deno.test("a replay is refused as long as it is valid, and as stale afterwards",
   const reasons: string[] = [];
   for (const age of [1, 60_000, 120_000, 120_001, 3_600_000]) {
     // Other traffic makes the cache forget what it may.
-    const other = { ...offer, sessionId: randomSessionId() };
+    const other = { ...offer, sessionId: randomId() };
     const sealed = await seal(other, { at: now + age });
     const taken = await open(sealed, {
       ...{ replayCache, now: now + age, sessionId: other.sessionId },
@@ -190,11 +190,11 @@ Deno.test("messages that overtook each other are each taken once", async () => {
 });
 
 Deno.test("a message of another session is refused", async () => {
-  assert.match(await refusal(sealedOffer, { sessionId: randomSessionId() }), /another session/);
+  assert.match(await refusal(sealedOffer, { sessionId: randomId() }), /another session/);
 });
 
 Deno.test("halves of two envelopes do not make one", async () => {
-  const other = await seal({ ...offer, sessionId: randomSessionId() });
+  const other = await seal({ ...offer, sessionId: randomId() });
   const [mine, theirs] = [sealedOffer.split("."), other.split(".")];
   for (let cut = 1; cut < mine.length; cut++) {
     const splice = [...mine.slice(0, cut), ...theirs.slice(cut)].join(".");
