@@ -8,6 +8,7 @@ import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { type IceServer, parseIceServer, publicIceServers } from "../link/ice_server.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
+import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
 import { addFlag, applyEnvironment, ListOption } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
 
@@ -65,7 +66,10 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
     .description("Forwards TCP ports between two machines, peer to peer, encrypted.");
   // A forward goes to the ingress URL that stands before it on the command line.
   let route: string | undefined;
-  const parseUrl = (url: string) => route = url;
+  const parseUrl = (url: string) => {
+    readIngressUrl(url);
+    return route = url;
+  };
   const parseForward = (spec: string): RoutedForward => ({ spec: parseForwardSpec(spec), route });
   for (const option of proxyFlags({ parseForward, parseUrl })) addFlag(command, option);
   return command
@@ -98,7 +102,7 @@ function proxyFlags(
     new ListOption(
       "--aetherlight-base-url <url>",
       "wait for nodes at this server; repeatable",
-      String,
+      readBaseUrl,
     ),
     new ListOption(
       "--aetherlight-ingress-url <url>",

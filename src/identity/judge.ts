@@ -4,6 +4,7 @@
  * its signature, elsewhere.
  */
 import {
+  type Peer,
   peerOfCertificate,
   type PeerVerdict,
   type Trust,
@@ -30,5 +31,22 @@ export function judgeByKeyId(allowed: ReadonlySet<string>): Judge {
       : peerOfCertificate(leaf);
     if (!verdict.ok || allowed.has(verdict.peer.keyId)) return verdict;
     return { ok: false, reason: `the key ${verdict.peer.keyId} is not allowed` };
+  };
+}
+
+/**
+ * Admits the owner of one certificate, who was judged by his whole chain before: DTLS may show less
+ * of it than signaling did.
+ */
+export function judgeByCertificate(judged: Peer): Judge {
+  return ([leaf]) => {
+    const verdict: PeerVerdict = leaf === undefined
+      ? { ok: false, reason: "no certificate was given" }
+      : peerOfCertificate(leaf);
+    if (!verdict.ok) return verdict;
+    // CHECK X2: who signed the offer or answer is who holds the link.
+    return verdict.peer.fingerprint === judged.fingerprint
+      ? { ok: true, peer: judged }
+      : { ok: false, reason: "its certificate is not the one that signed for the link" };
   };
 }

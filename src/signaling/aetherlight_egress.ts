@@ -4,9 +4,10 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { BadInput } from "../bad_input.ts";
-import type { Judge } from "../identity/judge.ts";
+import { type Judge, judgeByCertificate } from "../identity/judge.ts";
 import type { NodeIdentity } from "../identity/node_identity.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
+import type { Peer } from "../identity/verify.ts";
 import { ReplayCache } from "../identity/replay_cache.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
 import { parseSessionDescription, writeSessionDescription } from "../link/session_description.ts";
@@ -75,7 +76,7 @@ export class AetherlightEgress {
 
   /** Makes one link and waits for its end; the reason. Throws where none came up. */
   async #linkOnce(): Promise<string> {
-    const { identities, factory, ingressUrl, judgeOf } = this.#options;
+    const { identities, factory, ingressUrl } = this.#options;
     const identity = await identities.current();
     const call = new Call();
     const session = await openEgressSession({
@@ -85,7 +86,11 @@ export class AetherlightEgress {
         call.enqueue(() => this.#handleReply({ sealed, session, identity, call })),
       onEnd: (error) => call.fail(error),
     });
-    const judge = judgeOf(identity, session.ingressId);
+    // Who answers is known, and judged, before DTLS begins.
+    const judge: Judge = (chain, now) =>
+      call.answerer === undefined
+        ? { ok: false, reason: "nobody has answered" }
+        : judgeByCertificate(call.answerer)(chain, now);
     const post = poster(session, identity);
     const batcher = new CandidateBatcher((batch) => void post("candidates", batch).catch(() => {}));
     const offer = await factory.createOffer({ judge, onCandidate: (one) => batcher.take(one) });
@@ -165,6 +170,8 @@ class Call {
   /** The answer. Rejects where none comes in time. */
   readonly answered: Promise<OpenedEnvelope>;
   link: Link | undefined;
+  /** Who signed the answer. */
+  answerer: Peer | undefined;
   readonly #answered = Promise.withResolvers<OpenedEnvelope>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
@@ -189,6 +196,7 @@ class Call {
   }
 
   answer(envelope: OpenedEnvelope): void {
+    this.answerer ??= envelope.sender;
     clearTimeout(this.#timer);
     this.#answered.resolve(envelope);
   }

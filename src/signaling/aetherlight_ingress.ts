@@ -4,7 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { createPrivateKey, createPublicKey, sign } from "node:crypto";
-import type { Judge } from "../identity/judge.ts";
+import { type Judge, judgeByCertificate } from "../identity/judge.ts";
 import type { NodeIdentity } from "../identity/node_identity.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import { ReplayCache } from "../identity/replay_cache.ts";
@@ -44,6 +44,8 @@ export class AetherlightIngress {
   readonly #waiter: IngressWaiter;
   readonly #replays = new ReplayCache();
   readonly #sessions = new Map<string, IngressSession>();
+  /** Sessions that began with a refusal: the rest of them is of no interest. */
+  readonly #refused = new Map<string, true>();
   /** Messages are dealt with in the order they came. */
   #work: Promise<void> = Promise.resolve();
   #lastProblem = "";
@@ -89,6 +91,7 @@ export class AetherlightIngress {
   }
 
   async #handleMessage(sessionId: string, sealed: string): Promise<void> {
+    if (this.#refused.has(sessionId)) return;
     const identity = await this.#options.identities.current();
     const session = this.#sessions.get(sessionId);
     const verdict = await openEnvelope(sealed, {
@@ -103,6 +106,7 @@ export class AetherlightIngress {
     if (!verdict.ok) {
       const { reason } = verdict;
       log.warn("refused a message of an egress: {reason}", { event: "signal-refused", reason });
+      if (session === undefined) remember(this.#refused, sessionId, true);
       return;
     }
     const { envelope } = verdict;
@@ -119,10 +123,10 @@ export class AetherlightIngress {
     try {
       const offer = parseSessionDescription("offer", typeof body === "string" ? body : "");
       const { answer, link } = await this.#options.factory.acceptOffer(offer, {
-        judge: this.#options.judgeOf(identity),
+        judge: judgeByCertificate(sender),
         onCandidate: (candidate) => batcher.take(candidate),
       });
-      this.#remember(sessionId, { senderKeyId: sender.keyId, link });
+      remember(this.#sessions, sessionId, { senderKeyId: sender.keyId, link });
       this.#options.adopt(link, {
         handleUp: () => {},
         handleClosed: () => {
@@ -164,14 +168,6 @@ export class AetherlightIngress {
     };
   }
 
-  #remember(sessionId: string, session: IngressSession): void {
-    const [oldest] = this.#sessions.keys();
-    if (this.#sessions.size >= maxSessionCount && oldest !== undefined) {
-      this.#sessions.delete(oldest);
-    }
-    this.#sessions.set(sessionId, session);
-  }
-
   /** Says once that waiting works or why not, instead of every few seconds. */
   #report(state: WaiterState): void {
     if (state.name === "waiting") {
@@ -191,6 +187,13 @@ export class AetherlightIngress {
       });
     }
   }
+}
+
+/** Adds to a table of bounded size. */
+function remember<Value>(table: Map<string, Value>, sessionId: string, value: Value): void {
+  const [oldest] = table.keys();
+  if (table.size >= maxSessionCount && oldest !== undefined) table.delete(oldest);
+  table.set(sessionId, value);
 }
 
 function signWith(

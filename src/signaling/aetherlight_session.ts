@@ -37,19 +37,21 @@ export interface EgressSessionOptions {
  * waits there or the server does not do its part, or the signal's reason.
  */
 export async function openEgressSession(options: EgressSessionOptions): Promise<EgressSession> {
-  const address = parseIngressUrl(options.ingressUrl);
-  if (address === undefined) {
-    throw new BadInput(
-      `${
-        JSON.stringify(options.ingressUrl)
-      } is not an ingress URL: copy what the ingress prints, ` +
-        "like https://light.example.com/ingresses/<52 letters and digits>",
-    );
-  }
+  const address = readIngressUrl(options.ingressUrl);
   options.signal?.throwIfAborted();
   const timing = { ...DEFAULT_TIMING, ...options.timing };
   const publicKeySpki = await fetchKey(address, { ...options, timing });
   return new EgressSession({ ...options, address, timing, publicKeySpki });
+}
+
+/** Reads an ingress URL. Throws {@link BadInput} where it is none. */
+export function readIngressUrl(url: string): IngressAddress {
+  const address = parseIngressUrl(url);
+  if (address !== undefined) return address;
+  throw new BadInput(
+    `${JSON.stringify(url)} is not an ingress URL: copy what the ingress prints, ` +
+      "like https://light.example.com/ingresses/<52 letters and digits>",
+  );
 }
 
 interface SessionParts extends EgressSessionOptions {

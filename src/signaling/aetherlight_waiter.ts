@@ -45,6 +45,16 @@ export interface IngressWaiterOptions {
   readonly timing?: Partial<ClientTiming>;
 }
 
+/** Reads a server's base URL. Throws {@link BadInput} where it is none. */
+export function readBaseUrl(url: string): string {
+  const baseUrl = parseBaseUrl(url);
+  if (baseUrl !== undefined) return baseUrl;
+  throw new BadInput(
+    `${JSON.stringify(url)} is not a signaling server's base URL: write it like ` +
+      "https://light.example.com",
+  );
+}
+
 /** Waits at a signaling server, through losses of it, until closed. */
 export class IngressWaiter {
   /** The URL that egress nodes are given. It names the key, and is the same after each start. */
@@ -62,13 +72,7 @@ export class IngressWaiter {
 
   /** Throws {@link BadInput} where the base URL is none. */
   constructor(options: IngressWaiterOptions) {
-    const baseUrl = parseBaseUrl(options.baseUrl);
-    if (baseUrl === undefined) {
-      throw new BadInput(
-        `${JSON.stringify(options.baseUrl)} is not a signaling server's base URL: write it like ` +
-          "https://light.example.com",
-      );
-    }
+    const baseUrl = readBaseUrl(options.baseUrl);
     this.#options = options;
     this.#baseUrl = baseUrl;
     this.#timing = { ...DEFAULT_TIMING, ...options.timing };
