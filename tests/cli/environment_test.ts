@@ -144,12 +144,13 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
 
 Deno.test("the proxy's variables for less output and for aetherlight take effect", async () => {
   const keyId = "a".repeat(52);
+  const ingressUrl = `https://light.example.org/ingresses/${keyId}`;
   const options = await proxyOptions([], {
     ...allow,
     AETHERPORT_QUIET: "yes",
     AETHERPORT_SIGNAL_TYPE: "aetherlight",
     AETHERPORT_AETHERLIGHT_BASE_URL: "https://light.example.org",
-    AETHERPORT_AETHERLIGHT_INGRESS_URL: "https://light.example.org/ingresses/x",
+    AETHERPORT_AETHERLIGHT_INGRESS_URL: ingressUrl,
     AETHERPORT_KEY: "a-key.pem",
     AETHERPORT_CERT: "a-cert.pem",
     AETHERPORT_CACERT: "one.pem,two.pem",
@@ -160,7 +161,7 @@ Deno.test("the proxy's variables for less output and for aetherlight take effect
   deepEqual(options.signaling, {
     type: "aetherlight",
     baseUrls: ["https://light.example.org"],
-    ingressUrls: ["https://light.example.org/ingresses/x"],
+    ingressUrls: [ingressUrl],
     identityFiles: files,
   });
   deepEqual(options.identityFiles, files);
