@@ -27,12 +27,14 @@ const started: { stop(): Promise<unknown> }[] = [];
 
 /** Runs the demo; the exit code. */
 async function demo({ signal, once }: { signal: string; once: boolean }): Promise<number> {
+  let isThrough = false;
+  onStopSignal(() => void stopAll().then(() => Deno.exit(isThrough ? 0 : 1)));
   const timer = setTimeout(() => fail(`nothing came through within ${timeout / 1000} s`), timeout);
   try {
     const addresses = { service: startService(), forwarded: `127.0.0.1:${freePort()}` };
     console.log(`A web service runs at http://${addresses.service}/`);
     const hint = await (signal === "tty" ? joinByTexts : joinByServer)(addresses);
-    const isThrough = await request(`http://${addresses.forwarded}/`);
+    isThrough = await request(`http://${addresses.forwarded}/`);
     clearTimeout(timer);
     if (!once) await stayUp({ forwarded: addresses.forwarded, hint });
     return isThrough ? 0 : 1;
@@ -151,10 +153,13 @@ for: npx -y deno@2.9.6 run -A main.ts):
 ${hint}
 
 Press Ctrl-C to end.`);
-  await new Promise<void>((resolve) => {
-    Deno.addSignalListener("SIGINT", resolve);
-    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", resolve);
-  });
+  // The first listener ends it.
+  await new Promise<never>(() => {});
+}
+
+function onStopSignal(listener: () => void): void {
+  Deno.addSignalListener("SIGINT", listener);
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", listener);
 }
 
 async function stopAll(): Promise<void> {

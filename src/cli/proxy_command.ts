@@ -75,6 +75,7 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
   return command
     .addHelpText("after", examples)
     .action(async () => {
+      route = undefined;
       applyEnvironment(command, Deno.env.toObject());
       await run(readOptions(command.opts()));
     });

@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { BadInput } from "../bad_input.ts";
+import { LoggedFailure } from "./logged_failure.ts";
 import { programVersion } from "./program_version.ts";
 
 const exitCodes = { ok: 0, failed: 1, badInput: 2 } as const;
@@ -32,6 +33,8 @@ export async function run(args: readonly string[]): Promise<number> {
     await runCommand(args);
     return exitCodes.ok;
   } catch (error) {
+    // What was logged already, in the log's own format, is not said again.
+    if (error instanceof LoggedFailure) return exitCodes.failed;
     return report(error, { isVerbose: args.includes("--verbose") || args.includes("-v") });
   }
 }

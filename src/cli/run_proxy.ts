@@ -1,6 +1,7 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
 import { AllowList } from "../access/allow_list.ts";
+import { BadInput } from "../bad_input.ts";
 import { type Judge, judgeByChain, judgeByKeyId } from "../identity/judge.ts";
 import { expiryWarning, type NodeIdentity } from "../identity/node_identity.ts";
 import { NodeIdentitySource } from "../identity/node_identity_source.ts";
@@ -10,6 +11,7 @@ import { Node } from "../node/node.ts";
 import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
 import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
 import { TtySignaling } from "../signaling/tty_signaling.ts";
+import { LoggedFailure } from "./logged_failure.ts";
 import { configureLogging } from "./logging.ts";
 import type { ProxyOptions, SignalingOptions } from "./proxy_command.ts";
 import { untilStopped } from "./stop_signals.ts";
@@ -34,10 +36,24 @@ interface Parts {
   readonly identities: NodeIdentitySource | undefined;
 }
 
-/** Resolves when the node was told to stop; throws when it cannot go on. */
+/**
+ * Resolves when the node was told to stop. Throws BadInput, or LoggedFailure when it cannot go on.
+ */
 export async function runProxy(options: ProxyOptions): Promise<void> {
   await configureLogging(options.logging);
   surviveStrayRejections();
+  try {
+    await runNode(options);
+  } catch (error) {
+    if (error instanceof BadInput) throw error;
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    log.error("{message}", { event: "failed", message });
+    log.debug("{stack}", { event: "failed", stack });
+    throw new LoggedFailure(message);
+  }
+}
+
+async function runNode(options: ProxyOptions): Promise<void> {
   const identities = await openIdentities(options);
   const node = new Node({
     forwards: options.forwards,
@@ -116,10 +132,10 @@ async function startAetherlight(
     print(ingress.url);
     ingress.start();
   }
-  const ended = Promise.all(egresses.map((egress) => egress.run()));
+  // Calls only end by failing, or when they are closed.
+  const calls = egresses.map((egress) => egress.run().then(() => new Promise<never>(() => {})));
   return {
-    // Calls only end by failing, or when they are closed.
-    failed: ended.then(() => new Promise<never>(() => {})),
+    failed: Promise.race([...calls, ...ingresses.map(({ failed }) => failed)]),
     close: async () => {
       for (const egress of egresses) egress.close();
       await Promise.all(ingresses.map((ingress) => ingress.close()));

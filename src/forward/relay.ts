@@ -6,6 +6,9 @@ import type { StreamPort } from "./stream_port.ts";
 /** One read from a socket, in bytes. */
 const readLength = 16_384;
 
+/** How often a client whose data is not taken is looked for, in ms. */
+const probeInterval = 5_000;
+
 /** What went over a connection. */
 export interface RelaySummary {
   readonly closed: StreamClosed;
@@ -40,21 +43,41 @@ async function pumpOut(
 ): Promise<void> {
   const buffer = new Uint8Array(readLength);
   while (true) {
-    const length = Math.min(await port.sendable(), buffer.length);
+    const length = Math.min(await sendable(connection, port), buffer.length);
     const count = await connection.read(buffer.subarray(0, length));
     if (count === null) break;
-    await sendAll(port, buffer.subarray(0, count));
+    await sendAll(connection, port, buffer.subarray(0, count));
     counts.sent += count;
   }
   port.stream.end();
 }
 
 /** What may be sent can have shrunk while the socket was read: control takes room as well. */
-async function sendAll(port: StreamPort, bytes: Uint8Array): Promise<void> {
+async function sendAll(
+  connection: TcpConnection,
+  port: StreamPort,
+  bytes: Uint8Array,
+): Promise<void> {
   for (let rest = bytes; rest.length > 0;) {
-    const length = Math.min(await port.sendable(), rest.length);
+    const length = Math.min(await sendable(connection, port), rest.length);
     port.stream.send(rest.subarray(0, length));
     rest = rest.subarray(length);
+  }
+}
+
+/**
+ * How much may be sent, once that is anything. While the other side takes nothing the socket is not
+ * read, so a client that has given up is looked for.
+ */
+async function sendable(connection: TcpConnection, port: StreamPort): Promise<number> {
+  const length = port.stream.sendableLength;
+  if (length > 0) return length;
+  const { promise: gone, reject } = Promise.withResolvers<never>();
+  const timer = setInterval(() => connection.probe().catch(reject), probeInterval);
+  try {
+    return await Promise.race([port.sendable(), gone]);
+  } finally {
+    clearInterval(timer);
   }
 }
 

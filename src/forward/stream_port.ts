@@ -4,6 +4,10 @@ import type { StreamClosed, TunnelStream, TunnelStreamHandler } from "../tunnel/
 /** How long the other node has to close a channel whose stream is over, in ms. */
 const releaseTimeout = 10_000;
 
+/** Shorter messages are gathered while they wait, in chunks of so much. Bytes. */
+const smallLength = 4_096;
+const tailLength = 16_384;
+
 /** Rejects what waits on a stream that was broken off. */
 export class StreamBroken extends Error {
   override readonly name = "StreamBroken";
@@ -16,6 +20,8 @@ export class StreamPort implements TunnelStreamHandler {
   readonly closed: Promise<StreamClosed>;
   readonly #resolveClosed: (closed: StreamClosed) => void;
   readonly #chunks: Uint8Array[] = [];
+  /** The last chunk, where it is one that small messages are gathered in. */
+  #tail: Uint8Array<ArrayBuffer> | undefined;
   #isEnded = false;
   #isClosed = false;
   #wakeReader: (() => void) | undefined;
@@ -53,8 +59,27 @@ export class StreamPort implements TunnelStreamHandler {
   handleOpened(): void {}
 
   handlePayload(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
+    if (bytes.length >= smallLength || this.#chunks.length === 0) this.#chunks.push(bytes);
+    else this.#appendToTail(bytes);
     this.#wakeReader?.();
+  }
+
+  /** Small messages that wait share memory: each alone would hold a packet's worth of it. */
+  #appendToTail(bytes: Uint8Array): void {
+    const last = this.#chunks.at(-1);
+    if (this.#tail === undefined || last?.buffer !== this.#tail.buffer) {
+      this.#tail = new Uint8Array(tailLength).subarray(0, 0);
+      this.#chunks.push(this.#tail);
+    }
+    const length = this.#tail.length + bytes.length;
+    if (length > tailLength) {
+      this.#chunks.push(bytes);
+      return;
+    }
+    const grown = new Uint8Array(this.#tail.buffer, 0, length);
+    grown.set(bytes, this.#tail.length);
+    this.#tail = grown;
+    this.#chunks[this.#chunks.length - 1] = grown;
   }
 
   handleEnd(): void {

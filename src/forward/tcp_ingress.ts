@@ -38,6 +38,8 @@ export async function serveTcpChannel(
       received,
     });
   } catch (error) {
+    // The other side gave up while its target was dialled.
+    if (abort.signal.aborted) return;
     const { code, message } = error instanceof DialError
       ? error
       : new DialError("unreachable", String(error));

@@ -3,7 +3,7 @@ import { BadInput } from "../bad_input.ts";
 
 /** One server. */
 export interface IceServer {
-  readonly scheme: "stun" | "stuns" | "turn" | "turns";
+  readonly scheme: "stun" | "turn" | "turns";
   /** `host` or `host:port`, IPv6 in brackets. */
   readonly address: string;
   readonly transport?: "udp" | "tcp";
@@ -17,7 +17,7 @@ export const publicIceServers: readonly IceServer[] = [
 ];
 
 const urlPattern =
-  /^(stuns?|turns?):(?:([^:@/?]+):([^@/?]+)@)?((?:\[[\da-f:.]+\]|[a-z\d._-]+)(?::(\d{1,5}))?)(?:\?transport=(udp|tcp))?$/i;
+  /^(stun|turns?):(?:([^:@/?]+):([^@/?]+)@)?((?:\[[\da-f:.]+\]|[a-z\d._-]+)(?::(\d{1,5}))?)(?:\?transport=(udp|tcp))?$/i;
 
 /** Reads one `--ice-server` URL. Throws {@link BadInput} with an example. */
 export function parseIceServer(url: string): IceServer {
@@ -27,6 +27,9 @@ export function parseIceServer(url: string): IceServer {
   const scheme = schemeText.toLowerCase() as IceServer["scheme"];
   if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) {
     throw refuse(`${port} is not a port (1 to 65535)`);
+  }
+  if (scheme === "turns" && transport?.toLowerCase() === "udp") {
+    throw refuse("turns: goes over TCP: leave transport=udp out");
   }
   const isTurn = scheme.startsWith("turn");
   if (isTurn && username === undefined) throw refuse("a TURN server needs turn:user:secret@host");

@@ -69,8 +69,8 @@ export interface LinkObserver {
   handleClosed(reason: string): void;
 }
 
-/** How far a link has come. */
-export type LinkState = "connecting" | "up" | "closed";
+/** How far a link has come. One that is draining opens no more channels of its own. */
+export type LinkState = "connecting" | "up" | "draining" | "closed";
 
 /** One link. */
 export interface Link {
@@ -84,6 +84,8 @@ export interface Link {
   openChannel(options: { label: string; protocol: string }): Channel;
   /** Takes a further candidate of the other side; undefined after the last. */
   addCandidate(candidate: Candidate | undefined): void;
+  /** Ends the link once it has no channels. */
+  drain(reason: string): void;
   /** Ends the link and tells the other node. `handleClosed` is called with the reason. */
   close(reason: string): Promise<void>;
 }

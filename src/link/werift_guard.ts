@@ -1,5 +1,5 @@
 /**
- * Mends what werift 0.25.2 gets wrong in SCTP and memory, by reaching into it. It goes when werift
+ * Mends what werift 0.25.2 gets wrong in DTLS, SCTP and memory, by reaching into it. It goes when werift
  * does.
  */
 import { randomInt } from "node:crypto";
@@ -65,6 +65,47 @@ export function guardSctp(sctp: object): void {
       popMessages: () => popAllMessages(stream),
     };
   };
+}
+
+/** The parts of werift's ICE connection that are reached into. */
+interface ConnectionInternals {
+  readonly onData: { execute: (datagram: Uint8Array) => void };
+}
+
+const recordHeaderLength = 13;
+const recordType = { changeCipherSpec: 20, handshake: 22, applicationData: 23 } as const;
+
+/**
+ * Keeps from werift's DTLS what anybody could send to end or confuse a connection: it obeys alerts
+ * of any kind unauthenticated, takes unknown records for alerts, and a handshake for a new one. A
+ * node that ends is noticed by its SCTP ABORT, or by its silence.
+ */
+export function guardDtls(connection: object): void {
+  const { onData } = connection as ConnectionInternals;
+  const { execute } = onData;
+  let isEstablished = false;
+  const isWanted = (type: number, epoch: number): boolean => {
+    if (type === recordType.applicationData && epoch === 1) isEstablished = true;
+    const isHandshake = type === recordType.handshake || type === recordType.changeCipherSpec;
+    return type === recordType.applicationData || (isHandshake && !isEstablished);
+  };
+  onData.execute = (datagram) => {
+    if (hasOnly(datagram, isWanted)) execute(datagram);
+  };
+}
+
+/** Whether a datagram consists of records (RFC 6347, section 4.1) that are all wanted. */
+function hasOnly(
+  datagram: Uint8Array,
+  isWanted: (type: number, epoch: number) => boolean,
+): boolean {
+  const view = new DataView(datagram.buffer, datagram.byteOffset, datagram.byteLength);
+  let at = 0;
+  while (at + recordHeaderLength <= datagram.length) {
+    if (!isWanted(view.getUint8(at), view.getUint16(at + 3))) return false;
+    at += recordHeaderLength + view.getUint16(at + 11);
+  }
+  return at === datagram.length;
 }
 
 /** RFC 9260, section 6.3.1, in seconds, with a lower minimum as other WebRTC stacks have it. */

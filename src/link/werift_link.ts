@@ -44,6 +44,7 @@ import {
 } from "./session_description.ts";
 import {
   countPayload,
+  guardDtls,
   guardSctp,
   heldChunkCount,
   isAcknowledged,
@@ -76,6 +77,8 @@ const channelBufferLength = 65_536;
  */
 const outboundChunkCount = 192;
 const maxChannelCount = 16_384;
+/** Trickled candidates beyond these, their end included, are ignored (reliability row I4). */
+const maxCandidateCount = 33;
 /** RFC 8832, section 6: 65535 is no stream id. */
 const maxStreamId = 65_534;
 /** TLS's codes (RFC 5246, section 7.4.1.4.1). */
@@ -134,7 +137,12 @@ export class WeriftLinkFactory implements LinkFactory {
     { judge, onCandidate }: LinkOptions = {},
   ): Promise<{ answer: SessionDescription; link: Link }> {
     const peer = await this.#newPeer();
-    await peer.setRemoteDescription({ type: "offer", sdp: writeSessionDescription(offer) });
+    try {
+      await peer.setRemoteDescription({ type: "offer", sdp: writeSessionDescription(offer) });
+    } catch (error) {
+      void closePeer(peer);
+      throw error;
+    }
     this.#configureIce(peer);
     const timeout = onCandidate === undefined ? answererTimeout : connectTimeout;
     const link = new WeriftLink(peer, { remote: offer, timeout, judge });
@@ -259,6 +267,8 @@ class WeriftLink implements Link {
   #peerIdentity: Peer | undefined;
   #silenceTimer: ReturnType<typeof setInterval> | undefined;
   #lastHeard = 0;
+  #candidateCount = 0;
+  #drainReason: string | undefined;
   #nextStreamId = 0;
 
   constructor(
@@ -291,6 +301,7 @@ class WeriftLink implements Link {
   }
 
   addCandidate(candidate: Candidate | undefined): void {
+    if (this.#candidateCount++ >= maxCandidateCount) return;
     const { mid } = this.#transport;
     const message = candidate === undefined
       ? { candidate: "", sdpMid: mid }
@@ -313,6 +324,18 @@ class WeriftLink implements Link {
     const id = this.#allocateStreamId();
     const parameters = new RTCDataChannelParameters({ id, label, protocol, ordered: true });
     return this.#adopt(new WeriftDataChannel(this.#transport, parameters));
+  }
+
+  drain(reason: string): void {
+    if (this.#state === "up") this.#state = "draining";
+    this.#drainReason = reason;
+    this.#closeIfDrained();
+  }
+
+  #closeIfDrained(): void {
+    if (this.#drainReason !== undefined && this.#channels.size === 0) {
+      void this.close(this.#drainReason);
+    }
   }
 
   async close(reason: string): Promise<void> {
@@ -344,11 +367,13 @@ class WeriftLink implements Link {
   release(channel: WeriftChannel): void {
     this.#waiting.delete(channel);
     this.#channels.delete(channel.id);
+    this.#closeIfDrained();
   }
 
   #subscribe(): void {
     const { sctp, dtlsTransport } = this.#transport;
     guardSctp(sctp);
+    guardDtls(dtlsTransport.iceTransport.connection);
     this.#peer.connectionStateChange.subscribe((state) => {
       if (state === "failed") void this.close(this.#failureReason());
     });
@@ -367,7 +392,7 @@ class WeriftLink implements Link {
   }
 
   #failureReason(): string {
-    if (this.#state === "up") return "the other node does not answer any more";
+    if (this.#state !== "connecting") return "the other node does not answer any more";
     return this.#isAuthentic() === false
       ? "the other end's certificate is not the one its text names"
       : "no path to the other node was found";
@@ -429,7 +454,11 @@ class WeriftLink implements Link {
   }
 
   #handleRemoteChannel(channel: RTCDataChannel): void {
-    if (this.#channels.size >= maxChannelCount) {
+    // CHECK X4: werift takes data before the association is there, and so before the peer is judged.
+    const isTooEarly = this.#state === "connecting";
+    // RFC 8832, section 6: each side opens channels of its own parity.
+    const isOurs = channel.id % 2 === this.#nextStreamId % 2;
+    if (isTooEarly || isOurs || this.#channels.size >= maxChannelCount) {
       channel.close();
       return;
     }
@@ -447,11 +476,13 @@ class WeriftLink implements Link {
    * and would close the channel that took the id over.
    */
   #allocateStreamId(): number {
-    let id = this.#nextStreamId;
     const taken = this.#transport.dataChannels;
-    while (this.#channels.has(id) || taken[id] !== undefined) id = nextOfSameParity(id);
-    this.#nextStreamId = nextOfSameParity(id);
-    return id;
+    for (let tries = 0; tries < maxStreamId / 2; tries++) {
+      const id = this.#nextStreamId;
+      this.#nextStreamId = nextOfSameParity(id);
+      if (!this.#channels.has(id) && taken[id] === undefined) return id;
+    }
+    throw new Error("the link has no free stream id");
   }
 
   #finishAcknowledged(): void {

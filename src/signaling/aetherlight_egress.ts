@@ -76,7 +76,7 @@ export class AetherlightEgress {
 
   /** Makes one link and waits for its end; the reason. Throws where none came up. */
   async #linkOnce(): Promise<string> {
-    const { identities, factory, ingressUrl } = this.#options;
+    const { identities, ingressUrl } = this.#options;
     const identity = await identities.current();
     const call = new Call();
     const session = await openEgressSession({
@@ -86,6 +86,17 @@ export class AetherlightEgress {
         call.enqueue(() => this.#handleReply({ sealed, session, identity, call })),
       onEnd: (error) => call.fail(error),
     });
+    try {
+      return await this.#linkOver({ session, identity, call });
+    } finally {
+      call.close();
+      void session.close();
+    }
+  }
+
+  async #linkOver(
+    { session, identity, call }: { session: EgressSession; identity: NodeIdentity; call: Call },
+  ): Promise<string> {
     // Who answers is known, and judged, before DTLS begins.
     const judge: Judge = (chain, now) =>
       call.answerer === undefined
@@ -93,24 +104,24 @@ export class AetherlightEgress {
         : judgeByCertificate(call.answerer)(chain, now);
     const post = poster(session, identity);
     const batcher = new CandidateBatcher((batch) => void post("candidates", batch).catch(() => {}));
-    const offer = await factory.createOffer({ judge, onCandidate: (one) => batcher.take(one) });
+    const offer = await this.#options.factory.createOffer({
+      judge,
+      onCandidate: (candidate) => batcher.take(candidate),
+    });
     try {
       await post("offer", writeSessionDescription(offer.description));
       batcher.open();
       call.expectAnswer();
       const { body } = await call.answered;
       const answer = parseSessionDescription("answer", typeof body === "string" ? body : "");
-      const link = offer.accept(answer);
-      call.link = link;
-      return await this.#useLink(link, () => {
+      call.link = offer.accept(answer);
+      return await this.#useLink(call.link, () => {
         batcher.close();
         void session.close();
       });
     } finally {
       batcher.close();
       offer.withdraw();
-      call.close();
-      void session.close();
     }
   }
 

@@ -31,6 +31,8 @@ export interface AetherlightIngressOptions {
   readonly judgeOf: (identity: NodeIdentity) => Judge;
   readonly factory: LinkFactory;
   readonly adopt: (link: Link, observer: LinkObserver) => void;
+  /** Whether losing the server, or not reaching it, ends it. */
+  readonly exitOnFailure: boolean;
 }
 
 interface IngressSession {
@@ -48,6 +50,7 @@ export class AetherlightIngress {
   readonly #refused = new Map<string, true>();
   /** Messages are dealt with in the order they came. */
   #work: Promise<void> = Promise.resolve();
+  readonly #failed = Promise.withResolvers<string>();
   #lastProblem = "";
 
   private constructor(options: AetherlightIngressOptions, identity: NodeIdentity) {
@@ -70,6 +73,11 @@ export class AetherlightIngress {
   /** What egress nodes are given. */
   get url(): string {
     return this.#waiter.url;
+  }
+
+  /** Resolves, with `exitOnFailure`, with the reason why it cannot wait. */
+  get failed(): Promise<string> {
+    return this.#failed.promise;
   }
 
   /** Registers and waits, through losses of the server, until closed. */
@@ -170,6 +178,10 @@ export class AetherlightIngress {
 
   /** Says once that waiting works or why not, instead of every few seconds. */
   #report(state: WaiterState): void {
+    if (state.name === "backing-off" && this.#options.exitOnFailure) {
+      this.#failed.resolve(`cannot wait at ${this.url}: ${state.error.message}`);
+      return;
+    }
     if (state.name === "waiting") {
       this.#lastProblem = "";
       log.info("waiting at {url}", { event: "waiting", url: this.url });

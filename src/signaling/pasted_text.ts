@@ -93,9 +93,9 @@ export class PastedTextReader {
 
   #takeItems(items: PastedItem[]): void {
     while (this.#text !== "") {
-      const starts = [...this.#text.matchAll(begin)].map(({ index }) => index);
-      const [first, second] = starts;
+      const first = this.#findBegin(0);
       if (first === undefined) return this.#handleUnmarked(items);
+      const second = this.#findBegin(first + 1);
       const frame = this.#text.slice(first);
       const length = frame.indexOf(end);
       const isRestarted = second !== undefined && (length < 0 || second - first < length);
@@ -111,6 +111,11 @@ export class PastedTextReader {
         return;
       }
     }
+  }
+
+  #findBegin(from: number): number | undefined {
+    begin.lastIndex = from;
+    return begin.exec(this.#text)?.index;
   }
 
   /** No begin marker: wrong, unless its first characters are all that has come so far. */
@@ -154,7 +159,7 @@ function stripLine(line: string): string {
 }
 
 function truncated(frame: string): PastedItem {
-  const [, , length, , body = ""] = framePattern.exec(frame) ?? [];
+  const [, , , length, , body = ""] = framePattern.exec(frame) ?? [];
   const amount = length === undefined
     ? "its beginning only"
     : `${Math.min(body.length, Number(length))} of ${length} characters`;

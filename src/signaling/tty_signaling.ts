@@ -32,12 +32,18 @@ export interface TtySignalingOptions {
   readonly adopt: (link: Link, observer: LinkObserver) => void;
 }
 
+/** The offer that a link came from. */
+interface Origin {
+  readonly sessionId: string;
+  readonly isOwn: boolean;
+}
+
 /** The exchange of one node. */
 export class TtySignaling {
   readonly #options: TtySignalingOptions;
   readonly #reader = new PastedTextReader();
-  /** Links that have not ended, with the session ids of the offers they came from. */
-  readonly #links = new Map<Link, string>();
+  /** Links that have not ended, with the offers they came from. */
+  readonly #links = new Map<Link, Origin>();
   readonly #ended = Promise.withResolvers<string>();
   #ownOffer: LinkOffer | undefined;
   /** Kept until a link is up: both nodes may have answered each other, and one answer arrives. */
@@ -128,7 +134,8 @@ export class TtySignaling {
     if (own.some((one) => one?.description.sessionId === offer.sessionId)) {
       return notice("own-offer", "This is this node's own offer: paste it at the other node.");
     }
-    if ([...this.#links.values()].includes(offer.sessionId)) {
+    const { sessionId } = offer;
+    if ([...this.#links.values()].some((origin) => origin.sessionId === sessionId)) {
       return notice("answered", "This offer was answered already: paste the answer above.");
     }
     const { answer, link } = await this.#options.factory.acceptOffer(
@@ -136,7 +143,7 @@ export class TtySignaling {
       await this.#linkOptions(),
     );
     this.#withdrawOwnOffer();
-    this.#adopt(link, offer.sessionId);
+    this.#adopt(link, { sessionId, isOwn: false });
     notice("answer", "Paste this answer at the node that made the offer:");
     this.#options.print(writePastedText(answer));
   }
@@ -172,16 +179,16 @@ export class TtySignaling {
   #accept(offer: LinkOffer, answer: SessionDescription): void {
     const link = offer.accept(answer);
     notice("answer-accepted", "The answer is taken; connecting.");
-    this.#adopt(link, offer.description.sessionId);
+    this.#adopt(link, { sessionId: offer.description.sessionId, isOwn: true });
   }
 
-  #adopt(link: Link, sessionId: string): void {
-    this.#links.set(link, sessionId);
+  #adopt(link: Link, origin: Origin): void {
+    this.#links.set(link, origin);
     this.#options.adopt(link, {
-      handleUp: () => this.#handleLinkUp(link, sessionId),
+      handleUp: () => this.#handleLinkUp(link, origin),
       handleClosed: (reason) => {
         this.#links.delete(link);
-        this.#enqueue(() => this.#handleLinkClosed(reason));
+        this.#enqueue(() => this.#handleLinkClosed(link, { reason, origin }));
       },
     });
   }
@@ -190,22 +197,29 @@ export class TtySignaling {
    * Where each node answered the other's offer, two links may come up between them. Both nodes keep
    * the one whose offer has the lower session id.
    */
-  #handleLinkUp(link: Link, sessionId: string): void {
+  #handleLinkUp(link: Link, { sessionId, isOwn }: Origin): void {
     this.#withdrawnOffer?.withdraw();
     this.#withdrawnOffer = undefined;
-    for (const [other, otherId] of this.#links) {
-      if (other === link || other.peerFingerprint !== link.peerFingerprint) continue;
-      const isHigher = BigInt(otherId) > BigInt(sessionId);
-      if (isHigher) void other.close(twinReason);
-      else if (other.state === "up") void link.close(twinReason);
+    for (const [other, origin] of this.#links) {
+      const isTwin = origin.isOwn !== isOwn && other.peerFingerprint === link.peerFingerprint;
+      if (!isTwin) continue;
+      const isHigher = BigInt(origin.sessionId) > BigInt(sessionId);
+      if (isHigher) other.drain(twinReason);
+      else if (other.state === "up") link.drain(twinReason);
     }
   }
 
-  async #handleLinkClosed(reason: string): Promise<void> {
-    if (this.#links.size > 0 || this.#isClosed) return;
-    if (this.#options.exitOnFailure) this.#ended.resolve(reason);
-    else if (this.#isInputEnded) this.#ended.resolve(`${reason}, and stdin has ended`);
-    else if (this.#ownOffer === undefined) await this.#begin();
+  async #handleLinkClosed(
+    { peerFingerprint }: Link,
+    { reason, origin }: { reason: string; origin: Origin },
+  ): Promise<void> {
+    const rest = [...this.#links.keys()];
+    // A twin that was closed is no loss.
+    if (this.#isClosed || rest.some((link) => link.peerFingerprint === peerFingerprint)) return;
+    const isLast = rest.length === 0;
+    if (isLast && this.#options.exitOnFailure) this.#ended.resolve(reason);
+    else if (isLast && this.#isInputEnded) this.#ended.resolve(`${reason}, and stdin has ended`);
+    else if ((isLast || origin.isOwn) && this.#ownOffer === undefined) await this.#begin();
   }
 
   #handleInputEnd(): void {

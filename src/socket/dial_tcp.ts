@@ -92,6 +92,10 @@ class DialledConnection implements TcpConnection {
     return promise;
   }
 
+  probe(): Promise<void> {
+    return this.#failure === undefined ? Promise.resolve() : Promise.reject(this.#failure);
+  }
+
   reset(): void {
     this.#socket.resetAndDestroy();
   }

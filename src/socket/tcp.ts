@@ -20,6 +20,8 @@ export interface TcpConnection {
   write(bytes: Uint8Array): Promise<void>;
   /** Half-close: the other end reads the end of the stream and may go on writing. */
   endWrite(): Promise<void>;
+  /** Throws where the other end has reset: nobody hears of that while neither reading nor writing. */
+  probe(): Promise<void>;
   /** Closes so that the other end sees an error. Pending reads and writes reject. */
   reset(): void;
   /** Closes both ways. Pending reads and writes reject; a second call does nothing. */
@@ -60,6 +62,10 @@ class AcceptedConnection implements TcpConnection {
       // The other end may have closed both ways already: then there is nothing left to end.
       if (!(error instanceof Deno.errors.NotConnected)) throw error;
     }
+  }
+
+  async probe(): Promise<void> {
+    await this.#connection.write(new Uint8Array(0));
   }
 
   reset(): void {
@@ -112,13 +118,22 @@ export class TcpListener {
     this.#listener.close();
   }
 
+  #take(connection: Deno.TcpConn): void {
+    try {
+      this.#onConnection(new AcceptedConnection(connection));
+    } catch {
+      // Some systems refuse options on a connection that was reset meanwhile.
+      connection.close();
+    }
+  }
+
   async #acceptAll(): Promise<void> {
     let pause = acceptPause.min;
     while (!this.#isClosed) {
       try {
         const connection = await this.#listener.accept();
         pause = acceptPause.min;
-        this.#onConnection(new AcceptedConnection(connection as Deno.TcpConn));
+        this.#take(connection as Deno.TcpConn);
       } catch (error) {
         if (this.#isClosed) return;
         // A client that reset before it was accepted shows here; it is no trouble of ours.

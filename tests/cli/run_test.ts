@@ -30,7 +30,7 @@ async function run(
 function assertOneLine({ stdout, stderr }: Ending, pattern: RegExp): void {
   equal(stdout, "");
   equal(stderr.trimEnd().split("\n").length, 1, stderr);
-  match(stderr, /^aetherport: /);
+  match(stderr, /^(aetherport: |\d\d:\d\d:\d\d error: )/);
   match(stderr, pattern);
 }
 
@@ -121,5 +121,5 @@ Deno.test("a failure's stack trace is shown to those who ask for it", async () =
   const { code, stderr } = await run(["--verbose", "-f", forward, "--ice-server", "none"]);
   taken.close();
   equal(code, 1);
-  match(stderr, /aetherport: cannot listen on .*\n.*Error: cannot listen on [^\n]*\n\s+at /);
+  match(stderr, /error: cannot listen on .*\n.*Error: cannot listen on [^\n]*\n\s+at /);
 });

@@ -70,6 +70,10 @@ export class FakeLink implements Link {
     return own;
   }
 
+  drain(reason: string): void {
+    if (this.channels.size === 0) void this.close(reason);
+  }
+
   /** Ends this end, and the other one a moment later. */
   close(reason: string): Promise<void> {
     if (this.#state !== "closed") {

@@ -18,7 +18,6 @@ Deno.test("reads STUN and TURN URLs", () => {
     ["stun:stun.example.org", { scheme: "stun", address: "stun.example.org" }],
     ["stun:stun.example.org:3478", { scheme: "stun", address: "stun.example.org:3478" }],
     ["STUN:192.0.2.1", { scheme: "stun", address: "192.0.2.1" }],
-    ["stuns:[2001:db8::1]:5349", { scheme: "stuns", address: "[2001:db8::1]:5349" }],
     ["turn:me:secret@turn.example.org", { scheme: "turn", address: "turn.example.org", ...user }],
     ["turns:me:secret@192.0.2.1:443?transport=tcp", {
       scheme: "turns",

@@ -75,6 +75,14 @@ Deno.test("an address that cannot be bound ends the program with 1, before any o
   assert.match(stderr, new RegExp(`cannot listen on 127.0.0.1:${taken.addr.port}`));
 });
 
+Deno.test("a failure is one JSON object too where the log is JSON", async () => {
+  const args = ["--allow", "127.0.0.1:80", "--ice-server", "none", "--log-format", "json"];
+  const { code, stderr } = await runProgram(args);
+  assert.equal(code, 1);
+  const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.equal(lines.at(-1).event, "failed");
+});
+
 Deno.test("stdin that ends before the exchange ends the program with 1", async () => {
   const { code, stderr } = await runProgram(["--allow", "127.0.0.1:80", "--ice-server", "none"]);
   assert.equal(code, 1);
