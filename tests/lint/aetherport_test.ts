@@ -28,10 +28,11 @@ const BELOW: Record<string, string> = {
   forward: "access tunnel link socket",
   access: "identity socket",
   tunnel: "link",
-  link: "datachannel ice sctp dtls socket identity",
+  link: "datachannel ice sctp crypto dtls socket identity",
   datachannel: "sctp",
   ice: "",
   sctp: "",
+  crypto: "",
   dtls: "",
   socket: "",
   signaling: "identity link socket",
@@ -90,6 +91,7 @@ Deno.test("layers: of some layers only types may be imported", () => {
   for (
     const [path, other] of [
       ["src/ice/some.ts", "../socket/endpoint.ts"],
+      ["src/crypto/some.ts", "../dtls/aead.ts"],
     ] as const
   ) {
     accepts(

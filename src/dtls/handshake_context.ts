@@ -1,0 +1,55 @@
+/**
+ * What the scripts of client and server share: what they are told, and what they can do.
+ *
+ * @module
+ */
+import type { CipherSuite } from "./cipher_suite.ts";
+import type { HandshakeCrypto, NamedGroup } from "./handshake_crypto.ts";
+import type { HandshakeFailure } from "./handshake_failure.ts";
+import type { HandshakeMessage, HandshakeType } from "./handshake_header.ts";
+import type { TrafficKeys } from "./key_schedule.ts";
+import type { PeerExpectation } from "./peer_expectation.ts";
+import type { Transcript } from "./transcript.ts";
+
+/** A handshake's settings and hands. */
+export interface HandshakeContext {
+  readonly crypto: HandshakeCrypto;
+  /** Our certificates in DER, our own first. */
+  readonly chain: readonly Uint8Array[];
+  readonly peer: PeerExpectation;
+  /** In our order of preference. */
+  readonly cipherSuites: readonly CipherSuite[];
+  /** In our order of preference. */
+  readonly groups: readonly NamedGroup[];
+  /** Has every message that was received or sent, the one that is being handled last. */
+  readonly transcript: Transcript;
+  /** Puts a message into the transcript and into the flight that is sent when the handler is done. */
+  send(type: HandshakeType, body: Uint8Array): void;
+  sendChangeCipherSpec(): void;
+  /** Takes the keys. What is sent after our ChangeCipherSpec is protected by them. */
+  installKeys(suite: CipherSuite, keys: TrafficKeys): void;
+}
+
+/** What both ends agreed on. */
+export interface Agreement {
+  readonly suite: CipherSuite;
+  readonly group: NamedGroup;
+  /** The peer's certificates, its own first: judged, and its key proved. */
+  readonly peerChain: readonly Uint8Array[];
+}
+
+/** One side of a handshake. */
+export interface HandshakeScript {
+  /** Takes the next message, complete and in order. It is in the transcript already. */
+  handleMessage(message: HandshakeMessage): HandshakeFailure | undefined;
+  /** Whether this is where the peer's ChangeCipherSpec belongs; elsewhere it is dropped. */
+  handleChangeCipherSpec(): boolean;
+  /** What was agreed on, once the peer's Finished is verified. */
+  agreement(): Agreement | undefined;
+  /** Whether our flight is the last: nothing answers it. */
+  sendsLastFlight: boolean;
+  /** For messages to people. */
+  stateName(): string;
+  /** Wipes the secrets. */
+  destroy(): void;
+}

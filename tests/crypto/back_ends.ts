@@ -1,0 +1,36 @@
+/** The AEAD implementations that can be had here. */
+import type { AeadProvider } from "../../src/dtls/aead.ts";
+import { libcryptoNames, openLibcrypto } from "../../src/crypto/libcrypto.ts";
+import { type LibcryptoAead, openLibcryptoAead } from "../../src/crypto/libcrypto_aead.ts";
+import { nodeAead } from "../../src/crypto/node_aead.ts";
+
+/**
+ * The first libcrypto of this system, if any. It is not tried beforehand, so that one that does not
+ * work, or is called wrongly, fails the tests instead of being passed over.
+ */
+export const libcryptoName: string | undefined = findLibcrypto();
+
+/** That libcrypto, with each kind of address that can be had. */
+export const libcryptos: readonly LibcryptoAead[] = openAll();
+
+/** All implementations; each test of one is a test of all. */
+export const backEnds: readonly AeadProvider[] = [nodeAead, ...libcryptos];
+
+function findLibcrypto(): string | undefined {
+  // For trying a library that is not the system's.
+  const given = Deno.env.get("AETHERPORT_TEST_LIBCRYPTO");
+  const name = (given === undefined ? libcryptoNames : [given])
+    .find((one) => openLibcrypto(one, { capacity: 4096 }) !== undefined);
+  if (name === undefined) console.log("SKIPPED: no libcrypto here, only node:crypto is tested");
+  return name;
+}
+
+function openAll(): readonly LibcryptoAead[] {
+  if (libcryptoName === undefined) return [];
+  return (["u32", "pointer"] as const).flatMap((addresses) => {
+    const provider = openLibcryptoAead(libcryptoName, { addresses });
+    if (provider !== undefined) return [{ ...provider, name: `${provider.name}, ${addresses}` }];
+    console.log(`SKIPPED: ${libcryptoName} with ${addresses} addresses cannot be had here`);
+    return [];
+  });
+}

@@ -1,0 +1,401 @@
+/**
+ * Removes the security checks of src/dtls/ one at a time, in a copy of the tree, and shows that at
+ * least one test goes red each time. Prints the table; ends with 1 where a check is not missed.
+ *
+ *     deno run -A tests/dtls/remove_checks.ts          all of them
+ *     deno run -A tests/dtls/remove_checks.ts D7 D13   those of some rows
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Fast, and together they know all the checks. */
+const TESTS = [
+  "record_layer",
+  "transcript",
+  "forgery",
+  "records",
+  "fragments",
+  "automaton",
+  "messages",
+  "loss",
+].map((name) => `tests/dtls/${name}_test.ts`);
+
+const COPIED = ["src", "tests", "deno.json", "deno.lock"];
+
+/** A check, and the tree without it. */
+interface Removal {
+  readonly row: string;
+  /** In src/dtls/. */
+  readonly file: string;
+  readonly check: string;
+  readonly without: string;
+}
+
+const REMOVALS: readonly Removal[] = [
+  {
+    row: "D1",
+    file: "dtls_client.ts",
+    check: "if (!this.#context.crypto.verify(leaf, signed, exchange.signature)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D1",
+    file: "dtls_client.ts",
+    check: "if (exchange.signatureScheme !== ecdsaSecp256r1Sha256) return",
+    without: "if (false) return",
+  },
+  {
+    row: "D2",
+    file: "dtls_server.ts",
+    check: "if (!crypto.verify(leaf, transcript.bytesBeforeLast(), verify.signature)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D2",
+    file: "peer_expectation.ts",
+    check: 'if (leaf === undefined) return "the peer shows no certificate";',
+    without: "if (leaf === undefined) return undefined;",
+  },
+  {
+    row: "D3",
+    file: "dtls_client.ts",
+    check: "if (!crypto.equal(received, expected)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D3",
+    file: "dtls_server.ts",
+    check: "if (!crypto.equal(received, expected)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D3",
+    file: "dtls_endpoint.ts",
+    check: 'if ((fragment.type === "Finished") !== (epoch === 1)) return',
+    without: "if (false) return",
+  },
+  {
+    row: "D4",
+    file: "dtls_client.ts",
+    check: "this.#context.transcript.clear();",
+    without: "",
+  },
+  {
+    row: "D4",
+    file: "reassembly.ts",
+    check: "if (message.present[offset + index] === 1) continue;",
+    without: "if (message.present[offset + index] === 1) message.missing++;",
+  },
+  {
+    row: "D5",
+    file: "dtls_client.ts",
+    check: 'if (this.#state.name !== "wait-change-cipher-spec") return false;',
+    without: 'if (this.#state.name !== "wait-change-cipher-spec") return true;',
+  },
+  {
+    row: "D5",
+    file: "dtls_server.ts",
+    check: 'if (this.#state.name !== "wait-change-cipher-spec") return false;',
+    without: 'if (this.#state.name !== "wait-change-cipher-spec") return true;',
+  },
+  ...(["dtls_client.ts", "dtls_server.ts"] as const).map((file) => ({
+    row: "D6",
+    file,
+    check: "if (extensions.get(extensionTypes.extendedMasterSecret)?.length !== 0) {",
+    without: "if (false) {",
+  })),
+  {
+    row: "D7",
+    file: "dtls_client.ts",
+    check: "if (defect !== undefined) return",
+    without: "if (false) return",
+  },
+  {
+    row: "D7",
+    file: "dtls_server.ts",
+    check: "if (defect !== undefined) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D7",
+    file: "peer_expectation.ts",
+    check: "if (fingerprints !== undefined && !matches(crypto, fingerprints, leaf)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D7",
+    file: "peer_expectation.ts",
+    check: "return judge?.(chain);",
+    without: "return undefined;",
+  },
+  {
+    row: "D7",
+    file: "dtls_endpoint.ts",
+    check: 'if (this.#state.name !== "connected") return this.#drop("unexpected");\n',
+    without: "",
+  },
+  {
+    row: "D9",
+    file: "dtls_client.ts",
+    check: "if (hello.version !== dtls12) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D9",
+    file: "dtls_server.ts",
+    check: "if (!offersDtls12(hello.version)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D9",
+    file: "dtls_client.ts",
+    check: "find(({ code }) => code === hello.cipherSuite)",
+    without: "find(() => true)",
+  },
+  {
+    row: "D9",
+    file: "dtls_client.ts",
+    check: "if (hello.compressionMethod !== 0) return",
+    without: "if (false) return",
+  },
+  {
+    row: "D9",
+    file: "dtls_client.ts",
+    check: "if (!offer.extensions.has(extension)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D10",
+    file: "dtls_client.ts",
+    check: "if (!isShareWellFormed(group, exchange.publicKey)) return badKeyShare();",
+    without: "",
+  },
+  {
+    row: "D10",
+    file: "dtls_server.ts",
+    check: "if (!isShareWellFormed(group, exchange.publicKey)) return badKeyShare();",
+    without: "",
+  },
+  ...(["dtls_client.ts", "dtls_server.ts"] as const).map((file) => ({
+    row: "D10",
+    file,
+    check: "if (preMasterSecret === undefined) return badKeyShare();",
+    without: 'if (preMasterSecret === undefined) throw new Error("no secret");',
+  })),
+  {
+    row: "D11",
+    file: "record_layer.ts",
+    check: "this.#nextSequence[epoch] = sequence + 1;",
+    without: "this.#nextSequence[epoch] = (sequence + 1) % 50;",
+  },
+  {
+    row: "D12",
+    file: "record_layer.ts",
+    check: "if (sequence > this.#limits.lastSequenceNumber) return false;",
+    without: "",
+  },
+  {
+    row: "D12",
+    file: "record_layer.ts",
+    check: "return !this.isExhausted() &&",
+    without: "return true &&",
+  },
+  {
+    row: "D13",
+    file: "record_layer.ts",
+    check: 'if (!this.#window.check(sequence)) return "replayed";',
+    without: "",
+  },
+  {
+    row: "D13",
+    file: "record_layer.ts",
+    check: "    if (!opening.open(bytes",
+    without: "    this.#window.update(sequence);\n    if (!opening.open(bytes",
+  },
+  {
+    row: "D14",
+    file: "record_layer.ts",
+    check: "this.#next = at + recordHeaderLength + length;\n",
+    without: "this.#next = end;\n",
+  },
+  {
+    row: "D15",
+    file: "record_layer.ts",
+    check: 'if (epoch !== this.#readEpoch) return "epoch";',
+    without: 'if (epoch > this.#readEpoch) return "epoch";',
+  },
+  {
+    row: "D15",
+    file: "dtls_endpoint.ts",
+    check: "if (isFatal) this.#rumour =",
+    without: 'if (isFatal) this.#end("peer-alert", "");\n      if (isFatal) this.#rumour =',
+  },
+  {
+    row: "D17",
+    file: "reassembly.ts",
+    check: 'if (sequence - this.#nextSequence >= maxMessagesAhead) return "refused";',
+    without: "",
+  },
+  {
+    row: "D17",
+    file: "reassembly.ts",
+    check: 'if (!isSame) return "refused";',
+    without: "",
+  },
+  {
+    row: "D17",
+    file: "reassembly.ts",
+    check: "if (length > maxMessageLength || this.#heldLength + length > maxHeldLength) return",
+    without: "if (false) return",
+  },
+  {
+    row: "D17",
+    file: "handshake_header.ts",
+    check: "|| offset + body.length > length",
+    without: "",
+  },
+  {
+    row: "D19",
+    file: "flight.ts",
+    check: "if (now - this.#sentAt >= this.#initialTimeout / 2) this",
+    without: "this",
+  },
+  {
+    row: "D21",
+    file: "dtls_client.ts",
+    check: "if (renegotiation === undefined || !isInitialRenegotiationInfo(renegotiation)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D21",
+    file: "dtls_server.ts",
+    check: "if (!isInitial) ",
+    without: "if (false) ",
+  },
+  {
+    row: "D21",
+    file: "dtls_endpoint.ts",
+    check: "this.#hasRefusedRenegotiation) return;",
+    without: "false) return;",
+  },
+  {
+    row: "D22",
+    file: "dtls_client.ts",
+    check: "if (!isOurs) return",
+    without: "if (false) return",
+  },
+  {
+    row: "D22",
+    file: "dtls_server.ts",
+    check: "if (!schemes.includes(ecdsaSecp256r1Sha256)) {",
+    without: "if (false) {",
+  },
+  {
+    row: "D23",
+    file: "extension.ts",
+    check: "if (extensions.has(type)) return undefined;",
+    without: "",
+  },
+  {
+    row: "D24",
+    file: "record_layer.ts",
+    check: "|| payloadLength > maxPlaintextLength",
+    without: "",
+  },
+  {
+    row: "D24",
+    file: "dtls_endpoint.ts",
+    check: 'if (start === end) return this.#drop("empty");',
+    without: "",
+  },
+  {
+    row: "D25",
+    file: "dtls_endpoint.ts",
+    check: 'at < end && this.#state.name !== "ended";',
+    without: "at < end;",
+  },
+  {
+    row: "D28",
+    file: "record_protection.ts",
+    check: "key.fill(0);",
+    without: "",
+  },
+  {
+    row: "D28",
+    file: "key_schedule.ts",
+    check: "preMasterSecret.fill(0);",
+    without: "",
+  },
+  ...(["dtls_client.ts", "dtls_server.ts"] as const).map((file) => ({
+    row: "D28",
+    file,
+    check: "    masterSecret.fill(0);",
+    without: "",
+  })),
+  {
+    row: "D30",
+    file: "record_layer.ts",
+    check: "if (!opening.open(bytes, this.#view, at, payloadLength)) {",
+    without: "if (!opening.open(bytes, this.#view, at, payloadLength) && false) {",
+  },
+];
+
+/** The first test that failed without the check; undefined where all passed. */
+async function firstFailure(tree: string, removal: Removal): Promise<string | undefined> {
+  const path = `${tree}/src/dtls/${removal.file}`;
+  const source = await Deno.readTextFile(path);
+  if (!source.includes(removal.check)) {
+    throw new Error(`${removal.file} has no ${JSON.stringify(removal.check)}: correct this table`);
+  }
+  await Deno.writeTextFile(path, source.replace(removal.check, () => removal.without));
+  try {
+    const { success, stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["test", "-A", "--no-check", "--fail-fast", ...TESTS],
+      cwd: tree,
+      env: { NO_COLOR: "1" },
+      stdout: "piped",
+      stderr: "null",
+    }).output();
+    if (success) return undefined;
+    const failed = /^(.*) \.\.\. FAILED/m.exec(new TextDecoder().decode(stdout));
+    return failed?.[1] ?? "(does not even start)";
+  } finally {
+    await Deno.writeTextFile(path, source);
+  }
+}
+
+async function copyTree(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { recursive: true });
+  for await (const { name, isDirectory } of Deno.readDir(from)) {
+    if (isDirectory) await copyTree(`${from}/${name}`, `${to}/${name}`);
+    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
+  }
+}
+
+if (import.meta.main) {
+  const rows = new Set(Deno.args);
+  const tree = await Deno.makeTempDir({ prefix: "remove-checks-" });
+  let survivors = 0;
+  try {
+    for (const name of COPIED) {
+      const isFile = (await Deno.stat(`${ROOT}/${name}`)).isFile;
+      if (isFile) await Deno.copyFile(`${ROOT}/${name}`, `${tree}/${name}`);
+      else await copyTree(`${ROOT}/${name}`, `${tree}/${name}`);
+    }
+    console.log("| row | file | check removed | test that goes red |\n| --- | --- | --- | --- |");
+    for (const removal of REMOVALS.filter(({ row }) => rows.size === 0 || rows.has(row))) {
+      const failure = await firstFailure(tree, removal);
+      if (failure === undefined) survivors++;
+      const check = removal.check.trim().replaceAll("|", "\\|");
+      console.log(
+        `| ${removal.row} | ${removal.file} | \`${check}\` | ${failure ?? "**none**"} |`,
+      );
+    }
+  } finally {
+    await Deno.remove(tree, { recursive: true });
+  }
+  Deno.exit(survivors === 0 ? 0 : 1);
+}
