@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { BadInput } from "../bad_input.ts";
+import { messageOf } from "../message_of.ts";
 import { LoggedFailure } from "./logged_failure.ts";
 import { programVersion } from "./program_version.ts";
 
@@ -11,16 +12,18 @@ const exitCodes = { ok: 0, failed: 1, badInput: 2 } as const;
 
 /** The commands; what is no command's name is a flag of the first. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
-  proxy: async () => {
-    const { proxyCommand } = await import("./proxy_command.ts");
-    return proxyCommand(async (options) => {
-      const { runProxy } = await import("./run_proxy.ts");
-      await runProxy(options);
-    });
-  },
+  proxy: loadProxy,
   cert: async () => (await import("./cert_command.ts")).certCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
 };
+
+async function loadProxy(): Promise<Command> {
+  const { proxyCommand } = await import("./proxy_command.ts");
+  return proxyCommand(async (options) => {
+    const { runProxy } = await import("./run_proxy.ts");
+    await runProxy(options);
+  });
+}
 
 /** Runs the program with its arguments; the exit code. Never throws. */
 export async function run(args: readonly string[]): Promise<number> {
@@ -46,7 +49,7 @@ async function runCommand(args: readonly string[]): Promise<void> {
     const names = Object.keys(commands).join(", ");
     throw new BadInput(`${JSON.stringify(first)} is no command (there are ${names})`);
   }
-  const command = await (load ?? commands.proxy!)();
+  const command = await (load ?? loadProxy)();
   quieten(command);
   await command.parseAsync(load === undefined ? args : rest, { from: "user" });
 }
@@ -61,7 +64,7 @@ function report(error: unknown, { isVerbose }: { isVerbose: boolean }): number {
   const { code, exitCode } = error as { code?: string; exitCode?: number };
   const isUsage = code?.startsWith("commander.") ?? false;
   if (isUsage && exitCode === 0) return exitCodes.ok;
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   const line = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
   console.error(`aetherport: ${line}`);
   if (isUsage || error instanceof BadInput) return exitCodes.badInput;

@@ -1,4 +1,5 @@
 /** Joins a TCP connection to a tunnel stream, both ways, until both ways have ended. */
+import { messageOf } from "../message_of.ts";
 import type { TcpConnection } from "../socket/tcp.ts";
 import type { StreamClosed } from "../tunnel/tunnel_stream.ts";
 import type { StreamPort } from "./stream_port.ts";
@@ -24,7 +25,7 @@ export interface RelaySummary {
  */
 export async function relay(connection: TcpConnection, port: StreamPort): Promise<RelaySummary> {
   const counts = { sent: 0, received: 0 };
-  const breakOff = (error: unknown) => port.stream.reset(describe(error));
+  const breakOff = (error: unknown) => port.stream.reset(messageOf(error));
   const pumps = [
     pumpOut(connection, port, counts).catch(breakOff),
     pumpIn(connection, port, counts).catch(breakOff),
@@ -95,8 +96,4 @@ async function pumpIn(
   }
   await connection.endWrite();
   port.stream.confirmEnd();
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

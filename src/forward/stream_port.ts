@@ -66,20 +66,14 @@ export class StreamPort implements TunnelStreamHandler {
 
   /** Small messages that wait share memory: each alone would hold a packet's worth of it. */
   #appendToTail(bytes: Uint8Array): void {
-    const last = this.#chunks.at(-1);
-    if (this.#tail === undefined || last?.buffer !== this.#tail.buffer) {
-      this.#tail = new Uint8Array(tailLength).subarray(0, 0);
-      this.#chunks.push(this.#tail);
-    }
-    const length = this.#tail.length + bytes.length;
-    if (length > tailLength) {
-      this.#chunks.push(bytes);
-      return;
-    }
-    const grown = new Uint8Array(this.#tail.buffer, 0, length);
-    grown.set(bytes, this.#tail.length);
-    this.#tail = grown;
-    this.#chunks[this.#chunks.length - 1] = grown;
+    const tail = this.#tail;
+    const isOpen = tail !== undefined && tail === this.#chunks.at(-1) &&
+      tail.length + bytes.length <= tailLength;
+    const [buffer, start] = isOpen ? [tail.buffer, tail.length] : [new ArrayBuffer(tailLength), 0];
+    if (isOpen) this.#chunks.pop();
+    this.#tail = new Uint8Array(buffer, 0, start + bytes.length);
+    this.#tail.set(bytes, start);
+    this.#chunks.push(this.#tail);
   }
 
   handleEnd(): void {

@@ -1,6 +1,7 @@
 /** The egress side of TCP forwarding: local listeners, each connection a stream over a link. */
 import { getLogger } from "@logtape/logtape";
 import type { Link } from "../link/link.ts";
+import { messageOf } from "../message_of.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
 import { type TcpConnection, TcpListener } from "../socket/tcp.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
@@ -89,7 +90,7 @@ export class TcpForward {
     } catch (error) {
       log.warn("cannot open a stream to {target}: {problem}", {
         target: this.#target,
-        problem: error instanceof Error ? error.message : String(error),
+        problem: messageOf(error),
       });
       return undefined;
     }
@@ -122,7 +123,7 @@ function bindOne(
   try {
     return new TcpListener(options);
   } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
+    const problem = messageOf(cause);
     throw new Error(`cannot listen on ${formatEndpoint(options)}: ${problem}`, { cause });
   }
 }

@@ -26,9 +26,7 @@ export function judgeByChain(trust: Trust): Judge {
 /** Admits the owners of these keys, whatever their certificates say (ssh's authorized_keys). */
 export function judgeByKeyId(allowed: ReadonlySet<string>): Judge {
   return ([leaf]) => {
-    const verdict: PeerVerdict = leaf === undefined
-      ? { ok: false, reason: "no certificate was given" }
-      : peerOfCertificate(leaf);
+    const verdict = peerOfLeaf(leaf);
     if (!verdict.ok || allowed.has(verdict.peer.keyId)) return verdict;
     return { ok: false, reason: `the key ${verdict.peer.keyId} is not allowed` };
   };
@@ -40,13 +38,17 @@ export function judgeByKeyId(allowed: ReadonlySet<string>): Judge {
  */
 export function judgeByCertificate(judged: Peer): Judge {
   return ([leaf]) => {
-    const verdict: PeerVerdict = leaf === undefined
-      ? { ok: false, reason: "no certificate was given" }
-      : peerOfCertificate(leaf);
+    const verdict = peerOfLeaf(leaf);
     if (!verdict.ok) return verdict;
     // CHECK X2: who signed the offer or answer is who holds the link.
     return verdict.peer.fingerprint === judged.fingerprint
       ? { ok: true, peer: judged }
       : { ok: false, reason: "its certificate is not the one that signed for the link" };
   };
+}
+
+function peerOfLeaf(leaf: Uint8Array | undefined): PeerVerdict {
+  return leaf === undefined
+    ? { ok: false, reason: "no certificate was given" }
+    : peerOfCertificate(leaf);
 }

@@ -188,10 +188,7 @@ function toWeriftServer(
 }
 
 function toWeriftCertificate({ privateKeyPem, certificatePem }: LinkCertificate): RTCCertificate {
-  return new RTCCertificate(privateKeyPem, certificatePem, {
-    hash: ecdsaWithSha256.hash,
-    signature: ecdsaWithSha256.signature,
-  });
+  return new RTCCertificate(privateKeyPem, certificatePem, ecdsaWithSha256);
 }
 
 interface GatherOptions {

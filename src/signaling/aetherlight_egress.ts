@@ -11,6 +11,7 @@ import type { Peer } from "../identity/verify.ts";
 import { ReplayCache } from "../identity/replay_cache.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
 import { parseSessionDescription, writeSessionDescription } from "../link/session_description.ts";
+import { messageOf } from "../message_of.ts";
 import { backoffDelay, pause } from "./aetherlight_backoff.ts";
 import { AetherlightError, type EgressSession, openEgressSession } from "./aetherlight_client.ts";
 import { type EnvelopeType, type OpenedEnvelope, openEnvelope, sealEnvelope } from "./envelope.ts";
@@ -167,7 +168,7 @@ export class AetherlightEgress {
 
   /** Says a problem once, however often it is met again. */
   #report(error: unknown): void {
-    const problem = error instanceof Error ? error.message : String(error);
+    const problem = messageOf(error);
     const { ingressUrl } = this.#options;
     const properties = { event: "call-failed", ingressUrl, problem };
     if (problem === this.#lastProblem) log.debug("still no link: {problem}", properties);

@@ -4,6 +4,7 @@
  * further nodes at any time.
  */
 import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../message_of.ts";
 import type { Judge } from "../identity/judge.ts";
 import type { Link, LinkFactory, LinkObserver, LinkOffer, LinkOptions } from "../link/link.ts";
 import type { SessionDescription } from "../link/session_description.ts";
@@ -228,10 +229,6 @@ export class TtySignaling {
       this.#ended.resolve("stdin ended before offer and answer were exchanged");
     }
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function refuse(kind: string, problem: string): void {

@@ -1,5 +1,6 @@
 /** TCP listeners that outlive bad clients, and the connections they accept. */
 import { getLogger } from "@logtape/logtape";
+import { messageOf } from "../message_of.ts";
 import { canonicalAddress, formatEndpoint } from "./endpoint.ts";
 import { resetAccepted } from "./tcp_reset.ts";
 
@@ -155,8 +156,4 @@ function isClientGone(error: unknown): boolean {
   return error instanceof Deno.errors.NotConnected ||
     error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.ConnectionAborted;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

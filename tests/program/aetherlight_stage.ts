@@ -6,13 +6,7 @@ import assert from "node:assert/strict";
 import { NodeProcess, programCommand } from "../../demo/node_process.ts";
 import type { NodeIdentityFiles } from "../../src/identity/node_identity.ts";
 import { freePort } from "./local_service.ts";
-
-/** What a run of the program left. */
-export interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+import { runProgram } from "./run_program.ts";
 
 /** What `cert show --json` says, as far as it is looked at. */
 export interface Shown {
@@ -97,21 +91,6 @@ async function readAddress(
     if (url !== undefined) listening.resolve(url);
   }
   listening.reject(new Error(`the signaling server did not listen: ${text}`));
-}
-
-/** Runs the program to its end. */
-export async function runProgram(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<Result> {
-  const [program = "", ...first] = programCommand;
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args: [...first, ...args],
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
 }
 
 /** The folder, and the processes of one test. */

@@ -23,7 +23,8 @@ import {
   type TestKey,
   testKey,
 } from "../identity/certificate_builder.ts";
-import { AetherlightStage, eventCount, runProgram } from "./aetherlight_stage.ts";
+import { AetherlightStage, eventCount } from "./aetherlight_stage.ts";
+import { runProgram } from "./run_program.ts";
 import {
   digestThen,
   echo,

@@ -1,28 +1,9 @@
 /** What the program answers to its command line: output, exit codes, streams. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { NodeProcess, programCommand } from "../../demo/node_process.ts";
+import { NodeProcess } from "../../demo/node_process.ts";
 import { freePort } from "./local_service.ts";
-
-interface Result {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function runProgram(
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<Result> {
-  const [program = "", ...first] = programCommand;
-  const { code, stdout, stderr } = await new Deno.Command(program, {
-    args: [...first, ...args],
-    env: { NO_COLOR: "1", ...env },
-    stdin: "null",
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr) };
-}
+import { runProgram } from "./run_program.ts";
 
 Deno.test("--help goes to stdout, names every flag's variable, and ends with 0", async () => {
   const { code, stdout, stderr } = await runProgram(["--help"]);
