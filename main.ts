@@ -5,5 +5,7 @@
  * @module
  */
 import { run } from "./src/cli/run.ts";
+import { answerProbe } from "./src/crypto/libcrypto_probe.ts";
 
-if (import.meta.main) Deno.exit(await run(Deno.args));
+// A compiled executable is its own probe of the system's libcrypto; otherwise this answers nothing.
+if (import.meta.main) Deno.exit(answerProbe() ?? await run(Deno.args));

@@ -23,13 +23,20 @@ const uncompressedForm = 4;
 const x25519SpkiPrefix = Uint8Array.fromHex("302a300506032b656e032100");
 const x25519Pkcs8Prefix = Uint8Array.fromHex("302e020100300506032b656e04220420");
 
-/**
- * Our half of an exchange.
- *
- * @param privateKey 32 bytes, for known answers; otherwise a new key is drawn
- */
-export function createKeyShare(group: NamedGroup, privateKey?: Uint8Array): KeyShare {
-  return group === "x25519" ? createX25519Share(privateKey) : createP256Share(privateKey);
+/** What tests do otherwise. */
+export interface KeyShareOptions {
+  /** 32 bytes, for known answers; otherwise a new key is drawn. */
+  readonly privateKey?: Uint8Array;
+  /** X25519 by others than node:crypto. */
+  readonly x25519?: (keys: { privateKey: KeyObject; publicKey: KeyObject }) => Uint8Array;
+}
+
+/** Our half of an exchange. */
+export function createKeyShare(
+  group: NamedGroup,
+  { privateKey, x25519 = diffieHellman }: KeyShareOptions = {},
+): KeyShare {
+  return group === "x25519" ? createX25519Share(privateKey, x25519) : createP256Share(privateKey);
 }
 
 function createP256Share(privateKey: Uint8Array | undefined): KeyShare {
@@ -53,7 +60,10 @@ function isUncompressed(point: Uint8Array): boolean {
   return point.length === uncompressedLength && point[0] === uncompressedForm;
 }
 
-function createX25519Share(given: Uint8Array | undefined): KeyShare {
+function createX25519Share(
+  given: Uint8Array | undefined,
+  x25519: NonNullable<KeyShareOptions["x25519"]>,
+): KeyShare {
   const privateKey = given === undefined
     ? generateKeyPairSync("x25519").privateKey
     : importX25519PrivateKey(given);
@@ -63,11 +73,11 @@ function createX25519Share(given: Uint8Array | undefined): KeyShare {
     deriveSecret(peerPublicKey) {
       if (peerPublicKey.length !== secretLength) return undefined;
       const secret = secretOf(() =>
-        diffieHellman({ privateKey, publicKey: importX25519PublicKey(peerPublicKey) })
+        x25519({ privateKey, publicKey: importX25519PublicKey(peerPublicKey) })
       );
       // RFC 8422 section 5.11: with X25519, a receiving party MUST check whether the secret is the
       // all-zero value, and abort the handshake if so (RFC 7748 section 6.1). Deno's node:crypto
-      // throws on it too; this does not depend on that. With P-256, zero is as good as any.
+      // throws on it too; this does not depend on that. With P-256, zero is as good as any. CHECK D10
       if (secret === undefined || isZero(secret)) return undefined;
       return secret;
     },

@@ -19,7 +19,7 @@
  *                                                 Finished
  * ```
  *
- * Each state is left by one message only. Whatever else comes in its place ends the handshake.
+ * Each state is left by one message only. Whatever else comes in its place is a failure.
  *
  * @module
  */
@@ -47,6 +47,8 @@ import { deriveMasterSecret, deriveTrafficKeys, deriveVerifyData } from "./key_s
 import { ecdsaSecp256r1Sha256, isShareWellFormed, namedGroupCodes } from "./named_group.ts";
 import { peerDefect } from "./peer_expectation.ts";
 import { dtls12 } from "./protocol_version.ts";
+import { maxPlaintextLength } from "./record.ts";
+import { maxPayloadLengthOf, writeRecordSizeLimit } from "./record_size_limit.ts";
 import { parseServerHello } from "./server_hello.ts";
 import { isServerHelloDone } from "./server_hello_done.ts";
 import { parseServerKeyExchange } from "./server_key_exchange.ts";
@@ -57,6 +59,8 @@ interface Session {
   readonly suite: CipherSuite;
   readonly clientRandom: Uint8Array;
   readonly serverRandom: Uint8Array;
+  /** The longest payload of a protected record that the server takes. */
+  readonly maxPayloadLength: number;
 }
 
 /** The server's half of the key exchange, signed by the key of the certificate we judged. */
@@ -103,12 +107,20 @@ export class DtlsClient implements HandshakeScript {
   readonly #context: HandshakeContext;
   #state: ClientState;
 
-  /** Sends flight 1. */
-  constructor(context: HandshakeContext) {
+  private constructor(context: HandshakeContext, state: ClientState) {
     this.#context = context;
+    this.#state = state;
+  }
+
+  /** Sends flight 1. */
+  static begin(context: HandshakeContext): DtlsClient {
     const offer = createOffer(context);
     context.send("ClientHello", writeClientHello(offer));
-    this.#state = { name: "wait-first-answer", offer };
+    return new DtlsClient(context, { name: "wait-first-answer", offer });
+  }
+
+  fork(context: HandshakeContext): DtlsClient {
+    return new DtlsClient(context, this.#state);
   }
 
   handleMessage(message: HandshakeMessage): HandshakeFailure | undefined {
@@ -133,15 +145,15 @@ export class DtlsClient implements HandshakeScript {
     return this.#state.name;
   }
 
-  destroy(): void {
-    if ("masterSecret" in this.#state) this.#state.masterSecret.fill(0); // CHECK D28
+  masterSecret(): Uint8Array | undefined {
+    return "masterSecret" in this.#state ? this.#state.masterSecret : undefined;
   }
 
   /**
    * The states, and what leads out of each. CHECK D5
    *
    * Departs from RFC 5246 section 7.4.1.1 ("This message will be ignored by the client if the client
-   * is currently negotiating a session"): nobody sends a HelloRequest then, so it ends the handshake.
+   * is currently negotiating a session"): nobody sends a HelloRequest then, so it is a failure.
    */
   #next(state: ClientState, { type, body }: HandshakeMessage): Next {
     switch (state.name) {
@@ -235,7 +247,14 @@ export class DtlsClient implements HandshakeScript {
     if (pointFormats !== undefined && !allowsUncompressedPoints(pointFormats)) {
       return notOffered("point format");
     }
-    const session = { suite, clientRandom: offer.random, serverRandom: hello.random };
+    const maxPayloadLength = maxPayloadLengthOf("ServerHello", extensions);
+    if (typeof maxPayloadLength !== "number") return maxPayloadLength;
+    const session = {
+      suite,
+      clientRandom: offer.random,
+      serverRandom: hello.random,
+      maxPayloadLength,
+    };
     return { name: "wait-certificate", session };
   }
 
@@ -293,7 +312,11 @@ export class DtlsClient implements HandshakeScript {
       writeCertificateVerify({ signatureScheme: ecdsaSecp256r1Sha256, signature }),
     );
     this.#context.sendChangeCipherSpec();
-    this.#context.installKeys(suite, deriveTrafficKeys(crypto, { ...session, masterSecret }));
+    this.#context.protect({
+      suite,
+      keys: deriveTrafficKeys(crypto, { ...session, masterSecret }),
+      maxPayloadLength: session.maxPayloadLength,
+    });
     const verifyData = deriveVerifyData(crypto, {
       suite,
       masterSecret,
@@ -322,7 +345,6 @@ export class DtlsClient implements HandshakeScript {
     if (!crypto.equal(received, expected)) {
       return failure("bad-finished", "decrypt_error", "the server saw another handshake than we");
     }
-    masterSecret.fill(0); // CHECK D28
     return { name: "connected", agreement };
   }
 }
@@ -344,6 +366,8 @@ function createOffer({ crypto, cipherSuites, groups }: HandshakeContext): Client
       [extensionTypes.signatureAlgorithms, writeUint16Vector([ecdsaSecp256r1Sha256])],
       [extensionTypes.extendedMasterSecret, new Uint8Array(0)],
       [extensionTypes.renegotiationInfo, writeRenegotiationInfo()],
+      // Without ours a server may not tell its own.
+      [extensionTypes.recordSizeLimit, writeRecordSizeLimit(maxPlaintextLength)],
     ]),
   };
 }

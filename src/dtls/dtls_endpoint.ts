@@ -1,25 +1,28 @@
 /**
- * One end of a DTLS 1.2 connection, without I/O: the record layer below, the script of the client
+ * One end of a DTLS 1.2 connection, without I/O: the record layer below, the scripts of the client
  * or of the server above, and between them what is neither: the flights, the alerts, the end.
+ *
+ * What comes in the clear before the peer has signed may be anybody's. None of it ends a handshake
+ * at once: what speaks against the handshake is kept as a rumour, and believed where nothing better
+ * is heard for a while.
  *
  * @module
  */
 import type { Instant, SansIo, Transmit } from "../sans_io.ts";
 import { type AlertDescription, parseAlert, writeAlert } from "./alert.ts";
 import { type CipherSuiteName, cipherSuiteNames, cipherSuitesNamed } from "./cipher_suite.ts";
-import { DtlsClient } from "./dtls_client.ts";
-import { DtlsServer } from "./dtls_server.ts";
-import { Flight, writeRecord } from "./flight.ts";
-import type { HandshakeContext, HandshakeScript } from "./handshake_context.ts";
+import { Flights, writeRecord } from "./flights.ts";
+import { HandshakeAttempt } from "./handshake_attempt.ts";
+import { HandshakeAttempts } from "./handshake_attempts.ts";
+import type { Agreement, Protection } from "./handshake_context.ts";
 import type { HandshakeCrypto, NamedGroup } from "./handshake_crypto.ts";
 import type { DtlsEndCode, HandshakeFailure } from "./handshake_failure.ts";
 import {
   type HandshakeFragment,
   type HandshakeMessage,
-  type HandshakeType,
   parseHandshakeFragments,
 } from "./handshake_header.ts";
-import type { Role, TrafficKeys } from "./key_schedule.ts";
+import type { Role } from "./key_schedule.ts";
 import { namedGroups } from "./named_group.ts";
 import type { PeerExpectation } from "./peer_expectation.ts";
 import { Reassembly } from "./reassembly.ts";
@@ -31,7 +34,6 @@ import {
   type RecordDefect,
   RecordLayer,
 } from "./record_layer.ts";
-import { Transcript } from "./transcript.ts";
 
 /** What an endpoint is to be. */
 export interface DtlsConfig {
@@ -75,7 +77,7 @@ export type DropReason =
   | "malformed"
   /** What it carries has no place now. */
   | "unexpected"
-  /** A message ahead of its turn, at odds with its other fragments or too long. */
+  /** A message too far ahead of its turn, or too long. */
   | "fragment"
   /** Application data without data. */
   | "empty"
@@ -92,9 +94,19 @@ const defaultHandshakeTimeout = 30_000;
 const defaultMtu = 1_200;
 /** A record with a fragment of a message in it needs about 60 bytes. */
 const minMtu = 128;
+/**
+ * So many times the initial timeout a rumour waits for something better: a flight is sent twice more
+ * in that time, and its answer is back.
+ */
+const rumourPatience = 4;
 
 type EndpointState =
-  | { readonly name: "handshaking"; readonly deadline: Instant }
+  | {
+    readonly name: "handshaking";
+    readonly deadline: Instant;
+    readonly attempts: HandshakeAttempts;
+    readonly rumour?: Rumour;
+  }
   | { readonly name: "connected" }
   | { readonly name: "ended" };
 
@@ -103,15 +115,23 @@ interface PendingAlert {
   readonly bytes: Uint8Array;
 }
 
+/** A reason to give the handshake up, by one who may be the peer or anybody. */
+interface Rumour {
+  readonly code: DtlsEndCode;
+  readonly reason: string;
+  /** What the peer is told, if it has not said so itself. */
+  readonly alert?: AlertDescription;
+  readonly believedAt: Instant;
+}
+
 /** One end of a connection. */
 export class DtlsEndpoint implements SansIo<DtlsEvent> {
   readonly #config: DtlsConfig;
   readonly #records: RecordLayer;
-  readonly #transcript: Transcript;
   readonly #reassembly = new Reassembly();
-  readonly #flight: Flight;
-  readonly #script: HandshakeScript;
+  readonly #flights: Flights;
   readonly #mtu: number;
+  readonly #initialTimeout: number;
   readonly #events: DtlsEvent[] = [];
   readonly #alerts: PendingAlert[] = [];
   readonly #drops: Record<DropReason, number> = {
@@ -129,9 +149,6 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
   };
   #state: EndpointState;
   #sendEpoch: Epoch = 0;
-  #nextSendSequence = 0;
-  /** A fatal alert in the clear: it may be the peer's or anybody's. */
-  #rumour: string | undefined;
   #hasRefusedRenegotiation = false;
 
   /** A client begins the handshake at once. */
@@ -146,29 +163,34 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     }
     this.#config = config;
     this.#mtu = mtu;
+    this.#initialTimeout = initialTimeout;
     this.#records = new RecordLayer(config.keyLimits ?? defaultKeyLimits);
-    this.#transcript = new Transcript(config.crypto);
-    this.#flight = new Flight({ initialTimeout, mtu });
+    this.#flights = new Flights({ initialTimeout, mtu });
     const handshakeTimeout = config.handshakeTimeout ?? defaultHandshakeTimeout;
-    this.#state = { name: "handshaking", deadline: now + handshakeTimeout };
-    const context: HandshakeContext = {
-      crypto: config.crypto,
-      chain: config.chain,
-      peer: config.peer,
-      cipherSuites,
-      groups,
-      transcript: this.#transcript,
-      send: (type, body) => this.#send(type, body),
-      sendChangeCipherSpec: () => this.#sendChangeCipherSpec(),
-      installKeys: (suite, keys) => this.#installKeys(suite, keys),
-    };
-    this.#script = config.role === "client" ? new DtlsClient(context) : new DtlsServer(context);
-    this.#dispatchFlight(now);
+    const { crypto, chain, peer } = config;
+    const settings = { crypto, chain, peer, cipherSuites, groups };
+    const attempts = new HandshakeAttempts(HandshakeAttempt.begin(config.role, settings));
+    this.#state = { name: "handshaking", deadline: now + handshakeTimeout, attempts };
+    this.#flights.update(attempts.flights(), { now, isLast: false });
   }
 
   /** How many records were dropped so far. */
   drops(): DropCounts {
     return { ...this.#drops };
+  }
+
+  /**
+   * What is kept of what came, and to be sent again or read out, in bytes: bounded, whatever comes,
+   * as long as events are read.
+   */
+  heldLength(): number {
+    const events = this.#events.reduce(
+      (length, one) => length + (one.type === "data" ? one.bytes.length : 1),
+      0,
+    );
+    const attempts = this.#state.name === "handshaking" ? this.#state.attempts.heldLength() : 0;
+    return this.#reassembly.heldLength() + attempts + this.#flights.heldLength() +
+      2 * this.#alerts.length + events;
   }
 
   /** Whether application data may pass. */
@@ -184,6 +206,11 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
   /** What a sealed record has besides its payload, once connected. */
   recordOverhead(): number {
     return this.#records.overhead(1);
+  }
+
+  /** The longest payload of a record that the peer takes, once connected. */
+  maxPayloadLength(): number {
+    return this.#records.maxPayloadLength(1);
   }
 
   /**
@@ -219,18 +246,24 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
    * Makes records of application data, in place. `bytes[start..end)` is a run of records of
    * `stride` bytes, the last of which may be shorter; in each the payload stands at
    * `payloadOffset()` already, and what follows it, 16 bytes, is for the tag. Returns how many
-   * records were made: none unless connected, and fewer than there are when the keys have done as
-   * much as they may, which ends the connection.
+   * records were made: none unless connected; fewer than there are up to a payload that is longer
+   * than `maxPayloadLength()`, and when the keys have done as much as they may, which ends the
+   * connection.
+   *
+   * @throws {RangeError} where a payload is empty
    */
   seal(bytes: Uint8Array, start: number, end: number, stride: number): number {
     if (this.#state.name !== "connected") return 0;
     const overhead = this.#records.overhead(1);
+    const maxPayloadLength = this.maxPayloadLength();
     let count = 0;
     for (let at = start; at < end; at += stride) {
       const payloadLength = Math.min(stride, end - at) - overhead;
       if (payloadLength <= 0) {
         throw new RangeError(`a record of ${payloadLength + overhead} bytes has no payload`);
       }
+      // RFC 8449 section 4, as for handshake messages. It is the peer's doing, so nothing is thrown.
+      if (payloadLength > maxPayloadLength) return count; // CHECK D24
       if (!this.#records.sealApplicationData(bytes, at, payloadLength)) {
         this.#exhaust();
         return count;
@@ -242,28 +275,31 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
 
   /** Says close_notify, where there is a connection, and ends. */
   close(): void {
-    if (this.#state.name === "ended") return;
+    if (this.#hasEnded()) return;
     if (this.#state.name === "connected") this.#queueAlert("close_notify");
     this.#end("closed", "closed on this side");
   }
 
   handleTimeout(now: Instant): void {
     if (this.#state.name === "ended") return;
-    if (this.#state.name === "handshaking" && now >= this.#state.deadline) {
-      const reason = `the handshake did not get beyond ${this.#script.stateName()}`;
-      this.#end("timeout", reason);
-      return;
+    if (this.#state.name === "handshaking") {
+      const { deadline, attempts, rumour } = this.#state;
+      // RFC 6347 section 4.1.2.7 warns of alerts in the clear, and what is true of them is true of
+      // all else that is in the clear.
+      if (rumour !== undefined && now >= rumour.believedAt) return this.#believe(rumour);
+      if (now >= deadline) {
+        const reason = `the handshake did not get beyond ${attempts.furthest().stateName()}`;
+        return this.#end("timeout", reason);
+      }
     }
-    if (!this.#flight.handleTimeout(now)) return;
-    // RFC 6347 section 4.1.2.7 warns of alerts in the clear. One is believed when the peer has
-    // nothing else to say for as long as we wait for it: a forged one is then without effect. CHECK D15
-    if (this.#rumour !== undefined) this.#end("peer-alert", this.#rumour);
+    this.#flights.handleTimeout(now);
   }
 
   nextTimeout(): Instant | undefined {
-    const resendAt = this.#flight.nextTimeout();
+    const resendAt = this.#flights.nextTimeout();
     if (this.#state.name !== "handshaking") return resendAt;
-    return Math.min(this.#state.deadline, resendAt ?? Infinity);
+    const { deadline, rumour } = this.#state;
+    return Math.min(deadline, rumour?.believedAt ?? Infinity, resendAt ?? Infinity);
   }
 
   /** @throws {RangeError} where the buffer is shorter than the MTU */
@@ -271,8 +307,9 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     if (out.length < this.#mtu) {
       throw new RangeError(`a buffer of ${out.length} bytes: lend ${this.#mtu} or more`);
     }
-    const length = this.#flight.writeDatagram(this.#records, out) || this.#writeAlert(out);
-    if (this.#state.name === "ended" && this.#alerts.length === 0) this.#records.destroy();
+    const length = this.#flights.writeDatagram(this.#records, out) || this.#writeAlert(out);
+    if (!this.#hasEnded() && this.#records.isExhausted()) this.#exhaust();
+    if (this.#hasEnded() && this.#alerts.length === 0) this.#records.destroy();
     return length > 0 ? { length, segmentSize: length } : undefined;
   }
 
@@ -280,7 +317,7 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     return this.#events.shift();
   }
 
-  /** Reads record after record, up to the end: a bad one takes none with it. CHECK D14 D25 */
+  /** Reads record after record, up to the end: a bad one takes none with it. CHECK D14 */
   #handleRecords(
     bytes: Uint8Array,
     start: number,
@@ -289,13 +326,22 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     deliver: (start: number, end: number) => void,
   ): void {
     const records = this.#records;
-    for (let at = start; at < end && this.#state.name !== "ended"; at = records.nextRecord()) {
+    for (let at = start; at < end; at = records.nextRecord()) {
       const defect = records.read(bytes, at, end);
+      // Whether a ChangeCipherSpec has its place here, and what is behind it, the messages before it
+      // decide.
+      if (records.type() !== contentTypes.handshake) this.#handleMessages(now);
+      if (this.#hasEnded()) return; // CHECK D25
       if (defect !== undefined) this.#drop(defect);
       else if (records.type() === contentTypes.applicationData) this.#handleData(deliver);
       else this.#handleControl(bytes.slice(records.payloadStart(), records.payloadEnd()), now);
     }
-    if (this.#state.name !== "ended" && records.isExhausted()) this.#exhaust();
+    this.#handleMessages(now);
+    if (!this.#hasEnded() && records.isExhausted()) this.#exhaust();
+  }
+
+  #hasEnded(): boolean {
+    return this.#state.name === "ended";
   }
 
   #handleData(deliver: (start: number, end: number) => void): void {
@@ -306,7 +352,7 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     const end = this.#records.payloadEnd();
     if (start === end) return this.#drop("empty"); // CHECK D24
     // Who sends data has our last flight.
-    if (!this.#flight.isFinished()) this.#flight.finish();
+    if (!this.#flights.isFinished()) this.#flights.finish();
     deliver(start, end);
   }
 
@@ -315,7 +361,7 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
       case contentTypes.changeCipherSpec:
         return this.#handleChangeCipherSpec(payload);
       case contentTypes.alert:
-        return this.#handleAlert(payload);
+        return this.#handleAlert(payload, now);
       case contentTypes.handshake:
         return this.#handleHandshake(payload, now);
       default:
@@ -326,18 +372,19 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
   #handleChangeCipherSpec(payload: Uint8Array): void {
     if (payload.length !== 1 || payload[0] !== 1) return this.#drop("malformed");
     // One that comes early was overtaken by it, and comes again with its flight. CHECK D5
-    const isExpected = this.#records.readEpoch() === 0 && this.#script.handleChangeCipherSpec();
+    const isExpected = this.#state.name === "handshaking" && this.#records.readEpoch() === 0 &&
+      this.#state.attempts.handleChangeCipherSpec();
     if (isExpected) this.#records.openReadEpoch();
     else this.#drop("unexpected");
   }
 
-  #handleAlert(payload: Uint8Array): void {
+  #handleAlert(payload: Uint8Array, now: Instant): void {
     const alert = parseAlert(payload);
     if (alert === undefined) return this.#drop("malformed");
     const { isFatal, description } = alert;
     if (this.#records.readEpoch() === 0) {
-      // CHECK D15
-      if (isFatal) this.#rumour = `the peer sent the alert ${description}, in the clear`;
+      const reason = `the peer sent the alert ${description}, in the clear`;
+      if (isFatal) this.#doubt({ code: "peer-alert", reason }, now); // CHECK D15
       return this.#drop("unexpected");
     }
     if (description === "close_notify") {
@@ -355,9 +402,16 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     if (fragments === undefined) return this.#drop("malformed");
     const epoch = this.#records.readEpoch();
     for (const fragment of fragments) {
-      if (this.#state.name === "ended") return;
-      if (this.#state.name === "connected") this.#handleLateFragment(fragment, now);
-      else this.#handleFragment(fragment, epoch, now);
+      switch (this.#state.name) {
+        case "handshaking":
+          this.#handleFragment(fragment, epoch, now);
+          break;
+        case "connected":
+          this.#handleLateFragment(fragment, now);
+          break;
+        case "ended":
+          return;
+      }
     }
   }
 
@@ -366,101 +420,127 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     // and does not keep the true one from coming. CHECK D3
     if ((fragment.type === "Finished") !== (epoch === 1)) return this.#drop("unexpected");
     switch (this.#reassembly.accept(fragment, epoch)) {
+      case "held":
+        return;
       case "old":
-        return this.#flight.handleRetransmission(fragment.sequence, now);
+        return this.#flights.handleRetransmission(fragment.sequence, now);
       case "refused":
         return this.#drop("fragment");
-      case "held":
-        return this.#handleMessages(now);
     }
   }
 
   /** After the handshake. There is no second one. CHECK D21 */
   #handleLateFragment({ type, sequence }: HandshakeFragment, now: Instant): void {
-    if (sequence < this.#reassembly.nextSequence()) {
-      return this.#flight.handleRetransmission(sequence, now);
+    // Under the keys it is no first message that comes again: RFC 6347 section 4.2.2 has each
+    // handshake begin with message_seq 0.
+    const asks = this.#records.readEpoch() === 1 &&
+      (type === "ClientHello" || type === "HelloRequest");
+    if (!asks && sequence < this.#reassembly.nextSequence()) {
+      return this.#flights.handleRetransmission(sequence, now);
     }
     this.#drop("unexpected");
     // RFC 5246 section 7.2.2: where renegotiation is not appropriate, "the recipient should respond
     // with this alert." Once: it can be asked for without end.
-    const asks = type === "ClientHello" || type === "HelloRequest";
     if (!asks || this.#hasRefusedRenegotiation) return;
     this.#hasRefusedRenegotiation = true;
     this.#queueAlert("no_renegotiation");
   }
 
-  /** Hands the script what is complete, and sends what it answers. */
+  /**
+   * Goes on with what has come: after all of a datagram's messages are here, as those of the peer's
+   * flight come together.
+   */
   #handleMessages(now: Instant): void {
-    for (;;) {
-      const received = this.#reassembly.take();
-      if (received === undefined) return;
-      // The one place where received messages enter the transcript: the bytes that are parsed, and
-      // used, are the bytes that are hashed and signed over. CHECK D4
-      this.#transcript.add(received.message);
-      const failure = this.#script.handleMessage(received.message);
-      if (failure !== undefined) return this.#fail(failure);
-      this.#rumour = undefined;
-      this.#dispatchFlight(now);
-      if (this.#script.agreement() !== undefined) return this.#connect();
+    if (this.#state.name !== "handshaking") return;
+    const { attempts } = this.#state;
+    for (const message of this.#reassembly.takeCompleted()) {
+      // Who has signed has nothing more to say in the clear. CHECK D16
+      const isInTheClear = this.#records.readEpoch() === 0;
+      if (isInTheClear && attempts.isSettled()) this.#drop("unexpected");
+      else this.#handleMessage(message, attempts, now);
     }
   }
 
-  #connect(): void {
-    const agreement = this.#script.agreement();
-    if (agreement === undefined) return;
-    const { suite, group, peerChain } = agreement;
+  #handleMessage(message: HandshakeMessage, attempts: HandshakeAttempts, now: Instant): void {
+    // The one before it may have been the last.
+    if (this.#state.name !== "handshaking") return this.#drop("unexpected");
+    const { hasAdvanced, failure } = attempts.take(
+      message,
+      (sequence) => this.#reassembly.messagesAt(sequence),
+    );
+    if (hasAdvanced) {
+      this.#forgetRumour();
+      this.#advance(attempts, now);
+    } else if (failure !== undefined) {
+      this.#drop("unexpected");
+    }
+    if (failure !== undefined) this.#handleFailure(failure, attempts, now);
+  }
+
+  /** Says what an attempt leads us to say, and once there is only one, goes the way that it goes. */
+  #advance(attempts: HandshakeAttempts, now: Instant): void {
+    const attempt = attempts.furthest();
+    const agreement = attempt.agreement();
+    if (attempts.isSettled()) {
+      this.#reassembly.clear(attempt.nextReceive());
+      this.#sendEpoch = attempt.sendEpoch();
+      this.#protect(attempt.protection());
+    }
+    this.#flights.update(attempts.flights(), { now, isLast: agreement !== undefined });
+    if (agreement !== undefined) this.#connect(agreement, attempt.sendsLastFlight());
+  }
+
+  #protect(protection: Protection | undefined): void {
+    if (protection === undefined || this.#records.hasKeys()) return;
+    const { suite, keys, maxPayloadLength } = protection;
+    const { role, crypto } = this.#config;
+    const read = role === "client" ? keys.server : keys.client;
+    const write = keys[role];
+    this.#records.install({ provider: crypto.aead, suite, write, read, maxPayloadLength });
+  }
+
+  #connect({ suite, group, peerChain }: Agreement, sendsLastFlight: boolean): void {
     this.#state = { name: "connected" };
-    this.#transcript.clear();
-    this.#reassembly.clear();
-    if (!this.#script.sendsLastFlight) this.#flight.finish();
+    if (!sendsLastFlight) this.#flights.finish();
     this.#events.push({ type: "connected", cipherSuite: suite.name, group, peerChain });
   }
 
-  #send(type: HandshakeType, body: Uint8Array): void {
-    const message: HandshakeMessage = { type, sequence: this.#nextSendSequence++, body };
-    this.#transcript.add(message);
-    if (!this.#flight.isPreparing()) this.#flight.begin();
-    this.#flight.addMessage(message, this.#sendEpoch);
-  }
-
-  #sendChangeCipherSpec(): void {
-    if (!this.#flight.isPreparing()) this.#flight.begin();
-    this.#flight.addChangeCipherSpec();
-    this.#sendEpoch = 1;
-  }
-
-  #installKeys(suite: Parameters<HandshakeContext["installKeys"]>[0], keys: TrafficKeys): void {
-    const { role, crypto } = this.#config;
-    const read = role === "client" ? keys.server : keys.client;
-    this.#records.install({ provider: crypto.aead, suite, write: keys[role], read });
-  }
-
-  /** Sends the flight that the script has put together, if it has. */
-  #dispatchFlight(now: Instant): void {
-    if (!this.#flight.isPreparing() || this.#nextSendSequence === 0) return;
-    this.#flight.send({
-      now,
-      answers: this.#reassembly.nextSequence() - 1,
-      isLast: this.#script.agreement() !== undefined,
-    });
-  }
-
-  #fail({ code, alert, reason }: HandshakeFailure): void {
+  #handleFailure(failure: HandshakeFailure, attempts: HandshakeAttempts, now: Instant): void {
+    const { code, alert, reason } = failure;
+    if (!attempts.isSettled() && !attempts.isSpent()) {
+      return this.#doubt({ code, alert, reason }, now); // CHECK D16
+    }
     this.#queueAlert(alert);
     this.#end(code, reason);
   }
 
+  /** Hears a reason to give up, of one who may be anybody. */
+  #doubt(doubt: Omit<Rumour, "believedAt">, now: Instant): void {
+    if (this.#state.name !== "handshaking") return;
+    // What is said over and over puts nothing off.
+    const { believedAt = now + rumourPatience * this.#initialTimeout } = this.#state.rumour ?? {};
+    this.#state = { ...this.#state, rumour: { ...doubt, believedAt } };
+  }
+
+  #forgetRumour(): void {
+    if (this.#state.name === "handshaking") this.#state = { ...this.#state, rumour: undefined };
+  }
+
+  #believe({ code, reason, alert }: Rumour): void {
+    if (alert !== undefined) this.#queueAlert(alert);
+    this.#end(code, reason);
+  }
+
   #exhaust(): void {
-    this.#queueAlert("close_notify");
+    if (this.#state.name === "connected") this.#queueAlert("close_notify");
     this.#end("exhausted", "the keys have done as much as they may");
   }
 
   #end(code: DtlsEndCode, reason: string): void {
+    if (this.#state.name === "handshaking") this.#state.attempts.destroy();
     this.#state = { name: "ended" };
-    this.#flight.finish();
-    this.#transcript.clear();
-    this.#reassembly.clear();
-    this.#script.destroy();
+    this.#flights.finish();
+    this.#reassembly.clear(0);
     this.#events.push({ type: "ended", code, reason });
   }
 

@@ -17,7 +17,7 @@
  *                                                 Finished
  * ```
  *
- * Each state is left by one message only. Whatever else comes in its place ends the handshake.
+ * Each state is left by one message only. Whatever else comes in its place is a failure.
  *
  * RFC 6347 section 4.2.1: "If the server is being operated in an environment where amplification is
  * not a problem, the server MAY be configured not to perform a cookie exchange." Ours is one: ICE has
@@ -49,6 +49,8 @@ import { deriveMasterSecret, deriveTrafficKeys, deriveVerifyData } from "./key_s
 import { ecdsaSecp256r1Sha256, isShareWellFormed, namedGroupCodes } from "./named_group.ts";
 import { peerDefect } from "./peer_expectation.ts";
 import { dtls12, offersDtls12 } from "./protocol_version.ts";
+import { maxPlaintextLength } from "./record.ts";
+import { maxPayloadLengthOf, writeRecordSizeLimit } from "./record_size_limit.ts";
 import { writeServerHello } from "./server_hello.ts";
 import { writeServerHelloDone } from "./server_hello_done.ts";
 import { writeServerEcdhParams, writeServerKeyExchange } from "./server_key_exchange.ts";
@@ -63,6 +65,8 @@ interface Session {
   readonly group: NamedGroup;
   readonly clientRandom: Uint8Array;
   readonly serverRandom: Uint8Array;
+  /** The longest payload of a protected record that the client takes. */
+  readonly maxPayloadLength: number;
 }
 
 /** Both have what they need for the keys. */
@@ -98,10 +102,20 @@ type Next = ServerState | HandshakeFailure;
 export class DtlsServer implements HandshakeScript {
   readonly sendsLastFlight = true;
   readonly #context: HandshakeContext;
-  #state: ServerState = { name: "wait-client-hello" };
+  #state: ServerState;
 
-  constructor(context: HandshakeContext) {
+  private constructor(context: HandshakeContext, state: ServerState) {
     this.#context = context;
+    this.#state = state;
+  }
+
+  /** Waits for flight 1. */
+  static begin(context: HandshakeContext): DtlsServer {
+    return new DtlsServer(context, { name: "wait-client-hello" });
+  }
+
+  fork(context: HandshakeContext): DtlsServer {
+    return new DtlsServer(context, this.#state);
   }
 
   handleMessage(message: HandshakeMessage): HandshakeFailure | undefined {
@@ -126,8 +140,8 @@ export class DtlsServer implements HandshakeScript {
     return this.#state.name;
   }
 
-  destroy(): void {
-    if ("masterSecret" in this.#state) this.#state.masterSecret.fill(0); // CHECK D28
+  masterSecret(): Uint8Array | undefined {
+    return "masterSecret" in this.#state ? this.#state.masterSecret : undefined;
   }
 
   /** The states, and what leads out of each. CHECK D5 */
@@ -164,7 +178,7 @@ export class DtlsServer implements HandshakeScript {
     const choice = chooseParameters(this.#context, hello);
     if ("kind" in choice) return choice;
     const { crypto, chain } = this.#context;
-    const { suite, group } = choice;
+    const { suite, group, maxPayloadLength } = choice;
     const serverRandom = crypto.randomBytes(randomLength);
     this.#context.send(
       "ServerHello",
@@ -196,7 +210,7 @@ export class DtlsServer implements HandshakeScript {
       }),
     );
     this.#context.send("ServerHelloDone", writeServerHelloDone());
-    const session = { suite, group, clientRandom: hello.random, serverRandom };
+    const session = { suite, group, maxPayloadLength, clientRandom: hello.random, serverRandom };
     return { name: "wait-certificate", session, keyShare };
   }
 
@@ -250,7 +264,11 @@ export class DtlsServer implements HandshakeScript {
       const reason = "the signature in the peer's CertificateVerify is wrong";
       return failure("bad-signature", "decrypt_error", reason);
     }
-    this.#context.installKeys(suite, deriveTrafficKeys(crypto, { ...session, masterSecret }));
+    this.#context.protect({
+      suite,
+      keys: deriveTrafficKeys(crypto, { ...session, masterSecret }),
+      maxPayloadLength: session.maxPayloadLength,
+    });
     const agreement = { suite, group, peerChain };
     return { name: "wait-change-cipher-spec", masterSecret, agreement };
   }
@@ -280,7 +298,6 @@ export class DtlsServer implements HandshakeScript {
       transcriptHash: transcript.digest(suite.hash),
     });
     this.#context.send("Finished", writeFinished(verifyData));
-    masterSecret.fill(0); // CHECK D28
     return { name: "connected", agreement };
   }
 }
@@ -289,7 +306,7 @@ export class DtlsServer implements HandshakeScript {
 function chooseParameters(
   { cipherSuites, groups }: HandshakeContext,
   hello: ClientHello,
-): { readonly suite: CipherSuite; readonly group: NamedGroup } | HandshakeFailure {
+): Pick<Session, "suite" | "group" | "maxPayloadLength"> | HandshakeFailure {
   // RFC 5246 appendix E.1: to a version "greater than the highest version supported by the server,
   // it MUST reply according to the highest version supported by the server." CHECK D9
   if (!offersDtls12(hello.version)) {
@@ -330,7 +347,10 @@ function chooseParameters(
   const offeredGroups = listIn(extensions, extensionTypes.supportedGroups);
   if (offeredGroups === undefined) return malformed("ClientHello");
   const group = groups.find((one) => offeredGroups.includes(namedGroupCodes[one]));
-  return group === undefined ? refused("the client offers none of our groups") : { suite, group };
+  if (group === undefined) return refused("the client offers none of our groups");
+  const maxPayloadLength = maxPayloadLengthOf("ClientHello", extensions);
+  if (typeof maxPayloadLength !== "number") return maxPayloadLength;
+  return { suite, group, maxPayloadLength };
 }
 
 /** The numbers in an extension: none where it is absent, undefined where it is malformed. */
@@ -348,6 +368,9 @@ function answerTo(offered: Extensions): Extensions {
   ]);
   if (offered.has(extensionTypes.ecPointFormats)) {
     answer.set(extensionTypes.ecPointFormats, writePointFormats());
+  }
+  if (offered.has(extensionTypes.recordSizeLimit)) {
+    answer.set(extensionTypes.recordSizeLimit, writeRecordSizeLimit(maxPlaintextLength));
   }
   return answer;
 }

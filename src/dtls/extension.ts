@@ -24,6 +24,8 @@ export const extensionTypes = {
   signatureAlgorithms: 13,
   /** RFC 7627 section 5.1. */
   extendedMasterSecret: 23,
+  /** RFC 8449 section 4. */
+  recordSizeLimit: 28,
   /** RFC 5746 section 3.2. */
   renegotiationInfo: 0xff01,
 } as const;

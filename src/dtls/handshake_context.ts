@@ -11,8 +11,8 @@ import type { TrafficKeys } from "./key_schedule.ts";
 import type { PeerExpectation } from "./peer_expectation.ts";
 import type { Transcript } from "./transcript.ts";
 
-/** A handshake's settings and hands. */
-export interface HandshakeContext {
+/** A handshake's settings. */
+export interface HandshakeSettings {
   readonly crypto: HandshakeCrypto;
   /** Our certificates in DER, our own first. */
   readonly chain: readonly Uint8Array[];
@@ -21,13 +21,28 @@ export interface HandshakeContext {
   readonly cipherSuites: readonly CipherSuite[];
   /** In our order of preference. */
   readonly groups: readonly NamedGroup[];
+}
+
+/** What records are protected with from the ChangeCipherSpecs on. */
+export interface Protection {
+  readonly suite: CipherSuite;
+  readonly keys: TrafficKeys;
+  /** The longest payload of a protected record that the peer takes. */
+  readonly maxPayloadLength: number;
+}
+
+/** A handshake's settings and hands. */
+export interface HandshakeContext extends HandshakeSettings {
   /** Has every message that was received or sent, the one that is being handled last. */
   readonly transcript: Transcript;
   /** Puts a message into the transcript and into the flight that is sent when the handler is done. */
   send(type: HandshakeType, body: Uint8Array): void;
   sendChangeCipherSpec(): void;
-  /** Takes the keys. What is sent after our ChangeCipherSpec is protected by them. */
-  installKeys(suite: CipherSuite, keys: TrafficKeys): void;
+  /**
+   * Takes the keys: the peer has signed what both ends drew at random. What is sent after our
+   * ChangeCipherSpec is protected by them.
+   */
+  protect(protection: Protection): void;
 }
 
 /** What both ends agreed on. */
@@ -40,16 +55,21 @@ export interface Agreement {
 
 /** One side of a handshake. */
 export interface HandshakeScript {
-  /** Takes the next message, complete and in order. It is in the transcript already. */
+  /**
+   * Takes the next message, complete and in order. It is in the transcript already. After a failure
+   * the script is of no use any more.
+   */
   handleMessage(message: HandshakeMessage): HandshakeFailure | undefined;
   /** Whether this is where the peer's ChangeCipherSpec belongs; elsewhere it is dropped. */
   handleChangeCipherSpec(): boolean;
+  /** A script at the same point, with hands of its own. */
+  fork(context: HandshakeContext): HandshakeScript;
   /** What was agreed on, once the peer's Finished is verified. */
   agreement(): Agreement | undefined;
   /** Whether our flight is the last: nothing answers it. */
   sendsLastFlight: boolean;
   /** For messages to people. */
   stateName(): string;
-  /** Wipes the secrets. */
-  destroy(): void;
+  /** The secret it holds, if any: whoever is done with the script wipes it. */
+  masterSecret(): Uint8Array | undefined;
 }

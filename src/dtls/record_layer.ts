@@ -61,11 +61,12 @@ const reservedRecordCount = 8;
 /** Reads and writes the records of one connection. */
 export class RecordLayer {
   readonly #limits: KeyLimits;
-  readonly #nextSequence: [number, number] = [0, 0];
+  readonly #nextSequence: [number, number];
   readonly #window = new ReplayWindow();
   #readEpoch: Epoch = 0;
   #sealing: RecordProtection | undefined;
   #opening: RecordProtection | undefined;
+  #maxPayloadLength = maxPlaintextLength;
   #sealedBlocks = 0;
   #failedOpens = 0;
   #viewed: Uint8Array = new Uint8Array(0);
@@ -75,19 +76,24 @@ export class RecordLayer {
   #payloadEnd = 0;
   #next = 0;
 
-  constructor(limits: KeyLimits) {
+  /** @param firstSequence where both epochs begin to count: 0, but to try what comes at the end */
+  constructor(limits: KeyLimits, firstSequence = 0) {
     this.#limits = limits;
+    this.#nextSequence = [firstSequence, firstSequence];
   }
 
   /** Takes the keys of epoch 1. They are written with at once, and read with when it is opened. */
   install(
-    { provider, suite, write, read }: {
+    { provider, suite, write, read, maxPayloadLength = maxPlaintextLength }: {
       readonly provider: AeadProvider;
       readonly suite: CipherSuite;
       readonly write: TrafficKey;
       readonly read: TrafficKey;
+      /** The longest payload that the peer takes in epoch 1. */
+      readonly maxPayloadLength?: number;
     },
   ): void {
+    this.#maxPayloadLength = maxPayloadLength;
     this.#sealing = new RecordProtection(provider, suite, write);
     this.#opening = new RecordProtection(provider, suite, read);
   }
@@ -116,11 +122,22 @@ export class RecordLayer {
     return this.payloadOffset(epoch) + (epoch === 0 ? 0 : tagLength);
   }
 
-  /** Whether application data can no longer be sealed, or forgeries were too many. CHECK D12 */
+  /** The longest payload of a record that may be written. */
+  maxPayloadLength(epoch: Epoch): number {
+    return epoch === 0 ? maxPlaintextLength : this.#maxPayloadLength;
+  }
+
+  /**
+   * Whether a handshake can no longer be said, application data no longer be sealed, or forgeries
+   * were too many. CHECK D12
+   */
   isExhausted(): boolean {
-    return this.#nextSequence[1] > this.#limits.lastSequenceNumber - reservedRecordCount ||
-      this.#sealedBlocks >= this.#limits.sealedBlocks ||
-      this.#failedOpens >= this.#limits.failedOpens;
+    const { lastSequenceNumber, sealedBlocks, failedOpens } = this.#limits;
+    const lastOfData = lastSequenceNumber - reservedRecordCount;
+    return this.#nextSequence[0] > lastSequenceNumber ||
+      (this.hasKeys() && this.#nextSequence[1] > lastOfData) ||
+      this.#sealedBlocks >= sealedBlocks ||
+      this.#failedOpens >= failedOpens;
   }
 
   /**

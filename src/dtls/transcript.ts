@@ -25,6 +25,18 @@ export class Transcript {
     this.#messages.push(writeHandshakeMessage(message));
   }
 
+  /** A transcript that starts with the same messages, and goes on by itself. */
+  clone(): Transcript {
+    const clone = new Transcript(this.#crypto);
+    clone.#messages = [...this.#messages];
+    return clone;
+  }
+
+  /** The messages one by one; a clone's are the same objects. */
+  messages(): readonly Uint8Array[] {
+    return this.#messages;
+  }
+
   /** Forgets everything. */
   clear(): void {
     this.#messages = [];

@@ -1,5 +1,13 @@
 import { deepEqual, equal, notDeepEqual, ok, throws } from "node:assert/strict";
-import { generateKeyPairSync, type KeyObject, sign, verify } from "node:crypto";
+import { Buffer } from "node:buffer";
+import {
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+  sign,
+  verify,
+} from "node:crypto";
 import fc from "fast-check";
 import { createKeyShare } from "../../src/crypto/key_share.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
@@ -21,7 +29,7 @@ function derive(group: NamedGroup, vector: EcdhGroup["tests"][number]): string |
   // The vectors write the private number as DER does: without leading zeros, or with one for the
   // sign.
   const privateKey = Uint8Array.fromHex(vector.private.slice(-64).padStart(64, "0"));
-  const share = createKeyShare(group, privateKey);
+  const share = createKeyShare(group, { privateKey });
   return share.deriveSecret(Uint8Array.fromHex(vector.public))?.toHex();
 }
 
@@ -115,6 +123,39 @@ Deno.test("a peer's share of any other length or form derives nothing", () => {
     const bytes = good.slice();
     bytes[0] = form;
     equal(share.deriveSecret(bytes) !== undefined, form === 4, `form ${form}`);
+  }
+});
+
+/** RFC 7748 section 6.1: points of small order, with which every secret is zero. */
+const smallOrderPoints = [
+  "00".repeat(32),
+  `01${"00".repeat(31)}`,
+  "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+  "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+  `ec${"ff".repeat(30)}7f`,
+  `ed${"ff".repeat(30)}7f`,
+  `ee${"ff".repeat(30)}7f`,
+];
+
+Deno.test("D10: X25519 by node:crypto throws where the secret is zero", () => {
+  const { privateKey } = generateKeyPairSync("x25519");
+  for (const point of smallOrderPoints) {
+    const der = Uint8Array.fromHex(`302a300506032b656e032100${point}`);
+    const publicKey = createPublicKey({ key: Buffer.from(der), format: "der", type: "spki" });
+    throws(() => diffieHellman({ privateKey, publicKey }), point);
+  }
+});
+
+Deno.test("D10: a zero secret is refused, whoever derives it, with X25519", () => {
+  const good = crypto.createKeyShare("x25519").publicKey;
+  for (const [last, isTaken] of [[0, false], [1, true]] as const) {
+    const secret = new Uint8Array(32);
+    secret[31] = last;
+    const share = createKeyShare("x25519", { x25519: () => secret.slice() });
+    deepEqual(share.deriveSecret(good), isTaken ? secret : undefined);
+  }
+  for (const point of smallOrderPoints) {
+    equal(crypto.createKeyShare("x25519").deriveSecret(Uint8Array.fromHex(point)), undefined);
   }
 });
 

@@ -1,4 +1,5 @@
-import { equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
+import { fileURLToPath } from "node:url";
 import { libcryptoNames } from "../../src/crypto/libcrypto.ts";
 import { openLibcryptoAead } from "../../src/crypto/libcrypto_aead.ts";
 import { answerProbe, isUsable, knowsItsVectors } from "../../src/crypto/libcrypto_probe.ts";
@@ -98,4 +99,49 @@ async function findCompiler(): Promise<string | undefined> {
 
 Deno.test("a process that was not started to try a library does not answer", () => {
   equal(answerProbe(), undefined);
+});
+
+/** Runs the program's main module as a compiled executable runs itself as the other process. */
+async function runMain(library: string | undefined): Promise<{ code: number; printed: string }> {
+  const main = fileURLToPath(new URL("../../main.ts", import.meta.url));
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "-A", main, "--version"],
+    env: library === undefined ? {} : { AETHERPORT_LIBCRYPTO_PROBE: library },
+    stderr: "null",
+  }).output();
+  return { code, printed: new TextDecoder().decode(stdout).trim() };
+}
+
+Deno.test("the program itself can be the other process", {
+  ignore: libcryptoName === undefined,
+}, async () => {
+  const { code, printed } = await runMain(libcryptoName);
+  deepEqual([code, printed], [0, "aetherport: this libcrypto works"]);
+});
+
+Deno.test("the program says of a library that is none that it does not work", async () => {
+  for (const name of ["libcrypto.so.there-is-none", ""]) {
+    deepEqual(await runMain(name), { code: 1, printed: "" });
+  }
+});
+
+Deno.test("the program runs as ever where it is not the other process", async () => {
+  const { code, printed } = await runMain(undefined);
+  equal(code, 0);
+  match(printed, /^aetherport \d+\.\d+\.\d+/);
+});
+
+Deno.test("asking to be the other process loads no library, and little else", async () => {
+  const probe = new URL("../../src/crypto/libcrypto_probe.ts", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", fileURLToPath(probe)],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const { modules }: { modules: { specifier: string; kind?: string }[] } = JSON.parse(
+    new TextDecoder().decode(stdout),
+  );
+  const others = modules.map(({ specifier }) => specifier).filter((one) =>
+    !one.includes("/src/crypto/") && !one.endsWith("/src/dtls/aead.ts")
+  );
+  deepEqual(others, []);
 });

@@ -46,13 +46,13 @@ Deno.test("1,000 handshakes at a loss of 20 % complete within 30 s", () => {
 
 Deno.test("with flipped bits, both ends are connected to each other or none is", () => {
   let connectedCount = 0;
-  for (let seed = 0; seed < 500; seed++) {
+  for (let seed = 0; seed < 200; seed++) {
     const { pair } = runHandshake({ tap: flipping(seed, 0.3) });
     if (!pair.isConnected()) continue;
     connectedCount++;
     ok(talks(pair), `seed ${seed}`);
   }
-  ok(connectedCount > 100, `${connectedCount}`);
+  ok(connectedCount > 160, `${connectedCount}`);
 });
 
 Deno.test("a flight is sent again after 1, 3, 7 and 15 s, and given up after 30 s", () => {

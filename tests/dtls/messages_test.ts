@@ -33,8 +33,7 @@ import {
   writeServerEcdhParams,
   writeServerKeyExchange,
 } from "../../src/dtls/server_key_exchange.ts";
-import { bytesOf, Pair } from "./pair.ts";
-import { forgeFragment, messagesIn } from "./on_path.ts";
+import { bytesOf } from "./pair.ts";
 
 const random = Uint8Array.from({ length: 32 }, (_, index) => index);
 const extensions = new Map([[23, new Uint8Array(0)], [0xff01, Uint8Array.of(0)]]);
@@ -270,49 +269,4 @@ Deno.test("D17: a fragment that reaches beyond its message, or the record, is ma
   for (let length = 0; length < good.length / 2; length++) {
     equal(parseHandshakeFragments(Uint8Array.fromHex(good).slice(0, length)), undefined);
   }
-});
-
-Deno.test("a browser's first hello for DTLS 1.3, in two fragments, is answered in DTLS 1.2", () => {
-  // What Chromium 156 sends has this shape (GREASE, X25519MLKEM768 share, 1.3 and 1.2 offered).
-  const pair = new Pair({ tap: () => [] });
-  const keyShare = Uint8Array.of(4, 0xc0, 0x11, 0xec, 4, 0xbc, ...new Uint8Array(1_212).fill(7));
-  const body = writeClientHello({
-    version: 0xfefd,
-    random,
-    sessionId: new Uint8Array(0),
-    cookie: new Uint8Array(0),
-    cipherSuites: [0x1301, 0x1302, 0x1303, 0xc02b, 0xc02f, 0xcca9, 0xcca8, 0xc009, 0xc013, 0x2f],
-    compressionMethods: [0],
-    extensions: new Map([
-      [0x0017, new Uint8Array(0)],
-      [0xff01, Uint8Array.of(0)],
-      [0x000a, writeUint16Vector([0x11ec, 29, 23, 24])],
-      [0x000b, Uint8Array.of(1, 0)],
-      [0x000d, writeUint16Vector([0x0403, 0x0804, 0x0401, 0x0503])],
-      [0x000e, Uint8Array.fromHex("0006000700080001" + "00")],
-      [0x0033, keyShare],
-      [0x002b, Uint8Array.of(4, 0xfe, 0xfc, 0xfe, 0xfd)],
-      [0x2a2a, Uint8Array.of(0)],
-    ]),
-  });
-  const cut = 1_175;
-  const whole = { type: "ClientHello", length: body.length, sequence: 0 } as const;
-  for (const [start, end] of [[0, cut], [cut, body.length]] as const) {
-    const fragment = { ...whole, offset: start, body: body.slice(start, end) };
-    pair.deliver("server", forgeFragment(fragment));
-  }
-  const answer = pair.sent.filter(({ from }) => from === "server").flatMap(({ bytes }) =>
-    messagesIn(bytes)
-  );
-  deepEqual(answer.map(({ type }) => type), [
-    "ServerHello",
-    "Certificate",
-    "ServerKeyExchange",
-    "CertificateRequest",
-    "ServerHelloDone",
-  ]);
-  const hello = parseServerHello(answer[0]?.body ?? new Uint8Array(0));
-  equal(hello?.version, 0xfefd);
-  equal(hello?.cipherSuite, 0xc02b);
-  deepEqual([...(hello?.extensions.keys() ?? [])], [23, 0xff01, 11]);
 });

@@ -6,8 +6,18 @@
 import { equal, ok } from "node:assert/strict";
 import { DtlsEndpoint } from "../../src/dtls/dtls_endpoint.ts";
 import { parseRecords, writeRecords } from "./on_path.ts";
-import { bytesOf, configOf, connectedPair, Pair, type Side } from "./pair.ts";
+import {
+  bytesOf,
+  clientIdentity,
+  configOf,
+  connectedPair,
+  Pair,
+  type PairOptions,
+  serverIdentity,
+  type Side,
+} from "./pair.ts";
 import { seededRandom } from "./seeded_random.ts";
+import { swiftCrypto } from "./test_crypto.ts";
 
 type Random = () => number;
 
@@ -59,15 +69,21 @@ function insideOf(random: Random, bytes: Uint8Array): Uint8Array {
   }));
 }
 
+/** Signatures that cost little: most of these datagrams have one that is wrong. */
+const swift: PairOptions = {
+  client: { crypto: swiftCrypto(clientIdentity) },
+  server: { crypto: swiftCrypto(serverIdentity) },
+};
+
 /**
  * Gives mutated datagrams to endpoints in every state of the handshake. They may end it; they must
  * not throw, nor connect anybody.
  */
-export function tryHandshakes(count: number, seed: number): void {
+export function tryHandshakes(count: number, seed: number, options: PairOptions = swift): void {
   const random = seededRandom(seed);
-  const recorded = connectedPair().sent;
+  const recorded = connectedPair(options).sent;
   for (let done = 0; done < count;) {
-    const pair = new Pair({ tap: () => [] });
+    const pair = new Pair({ ...options, tap: () => [] });
     const side: Side = random() < 0.5 ? "client" : "server";
     const from = side === "client" ? "server" : "client";
     const genuine = recorded.filter((one) => one.from === from).map(({ bytes }) => bytes);
@@ -109,11 +125,84 @@ export function tryConnections(count: number, seed: number): void {
   equal(pair.texts("client").at(-1), "here");
 }
 
+/** So often each datagram of a flood comes: to make one costs more than to drop it. */
+const repetitions = 10;
+
+/**
+ * The most that an open connection ever held, in bytes, while mutated and random datagrams came to
+ * both ends, and what it holds then.
+ */
+export function heldByConnection(
+  count: number,
+  seed: number,
+): { readonly most: number; readonly left: number } {
+  const random = seededRandom(seed);
+  const pair = connectedPair();
+  const recorded = pair.sent.map(({ bytes }) => bytes);
+  const spans = new Uint32Array(64);
+  const lent = new Uint8Array(4_000);
+  let most = 0;
+  for (let done = 0; done < count; done += repetitions) {
+    const side: Side = random() < 0.5 ? "client" : "server";
+    const bytes = spoiltFor(random, pair, side, recorded);
+    for (let times = 0; times < repetitions; times++) {
+      lent.set(bytes);
+      pair[side].open(lent, 0, bytes.length, spans, pair.now);
+      most = Math.max(most, pair[side].heldLength());
+    }
+    pair.now++;
+    pair.poll(side);
+  }
+  pair.send("client", bytesOf("still"));
+  pair.send("server", bytesOf("here"));
+  pair.run(pair.now + 100);
+  equal(pair.texts("server").at(-1), "still");
+  equal(pair.texts("client").at(-1), "here");
+  return { most, left: pair.client.heldLength() + pair.server.heldLength() };
+}
+
+/** A mutated record or handshake datagram, or bytes drawn at random. */
+function spoiltFor(
+  random: Random,
+  pair: Pair,
+  side: Side,
+  recorded: readonly Uint8Array[],
+): Uint8Array {
+  const kind = below(random, 4);
+  if (kind === 0) return drawn(random, below(random, 200));
+  const from = side === "client" ? "server" : "client";
+  const genuine = kind === 1
+    ? pair.seal(from, bytesOf("genuine"))
+    : recorded[below(random, recorded.length)];
+  return mutate(random, genuine ?? new Uint8Array(1));
+}
+
+function drawn(random: Random, length: number): Uint8Array {
+  return Uint8Array.from({ length }, () => below(random, 256));
+}
+
+/** The most that an endpoint in the middle of a handshake ever held under such a flood, in bytes. */
+export function heldByHandshakes(count: number, seed: number): number {
+  const random = seededRandom(seed);
+  const recorded = connectedPair().sent.map(({ bytes }) => bytes);
+  let most = 0;
+  for (let done = 0; done < count;) {
+    const side: Side = random() < 0.5 ? "client" : "server";
+    const endpoint = new DtlsEndpoint(configOf(side, swift[side]), 0);
+    for (let burst = 0; burst < 2_000 && done < count; burst++, done++) {
+      const genuine = recorded[below(random, recorded.length)] ?? new Uint8Array(1);
+      endpoint.handleDatagram(mutate(random, genuine), 0);
+      most = Math.max(most, endpoint.heldLength());
+    }
+  }
+  return most;
+}
+
 /** What lies in memory after many datagrams to one endpoint, in bytes. */
 export function memoryOfFlood(count: number, seed: number): number {
   const random = seededRandom(seed);
   const recorded = connectedPair().sent.map(({ bytes }) => bytes);
-  const endpoint = new DtlsEndpoint(configOf("server"), 0);
+  const endpoint = new DtlsEndpoint(configOf("server", swift.server), 0);
   const before = Deno.memoryUsage().heapUsed;
   for (let done = 0; done < count; done++) {
     endpoint.handleDatagram(

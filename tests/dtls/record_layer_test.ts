@@ -8,7 +8,11 @@ import type { KeyLimits } from "../../src/dtls/record_layer.ts";
 import { credulousCrypto } from "./test_crypto.ts";
 
 /** A layer whose AEAD does nothing, and what it was asked with. */
-function watchedLayer(name: CipherSuiteName, limits: KeyLimits = defaultKeyLimits): {
+function watchedLayer(
+  name: CipherSuiteName,
+  limits: KeyLimits = defaultKeyLimits,
+  firstSequence = 0,
+): {
   readonly layer: RecordLayer;
   readonly nonces: string[];
   readonly aads: string[];
@@ -25,7 +29,7 @@ function watchedLayer(name: CipherSuiteName, limits: KeyLimits = defaultKeyLimit
       },
     }),
   };
-  const layer = new RecordLayer(limits);
+  const layer = new RecordLayer(limits, firstSequence);
   for (const suite of cipherSuitesNamed([name])) {
     const key = () => ({
       key: new Uint8Array(suite.keyLength),
@@ -72,6 +76,40 @@ Deno.test("D12: beyond the last sequence number nothing is written, whatever it 
     equal(nonces.length, epoch === 0 ? 0 : 3);
   }
 });
+
+for (
+  const [name, width] of [
+    ["TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", 8],
+    ["TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", 0],
+  ] as const
+) {
+  Deno.test(`D12: at 2^48 - 1 writing stops, and no number comes again, with ${name}`, () => {
+    for (const epoch of [0, 1] as const) {
+      const { layer, nonces } = watchedLayer(name, defaultKeyLimits, 2 ** 48 - 4);
+      const bytes = new Uint8Array(64);
+      const numbers: string[] = [];
+      for (let count = 0; count < 20; count++) {
+        const record = { epoch, type: contentTypes.handshake, payloadLength: 2 };
+        if (layer.write(bytes, 0, record) === undefined) continue;
+        numbers.push(bytes.subarray(3, 11).toHex());
+        equal(bytes.subarray(11, 13).toHex(), epoch === 0 ? "0002" : width === 8 ? "001a" : "0012");
+      }
+      const last = ["fc", "fd", "fe", "ff"].map((end) => `000${epoch}ffffffffff${end}`);
+      deepEqual(numbers, last);
+      equal(layer.isExhausted(), true);
+      equal(new Set(nonces).size, epoch === 0 ? 0 : 4);
+    }
+  });
+
+  Deno.test(`D12: application data leaves eight numbers before 2^48, with ${name}`, () => {
+    const { layer, nonces } = watchedLayer(name, defaultKeyLimits, 2 ** 48 - 11);
+    const bytes = new Uint8Array(64);
+    const areSealed = [1, 2, 3, 4, 5].map(() => layer.sealApplicationData(bytes, 0, 3));
+    deepEqual(areSealed, [true, true, true, false, false]);
+    equal(bytes.subarray(3, 11).toHex(), "0001fffffffffff7");
+    equal(new Set(nonces).size, 3);
+  });
+}
 
 Deno.test("keys are wiped from where they came", () => {
   const layer = new RecordLayer(defaultKeyLimits);

@@ -1,10 +1,12 @@
 /** What passes once there are keys, and what does not. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { cipherSuiteNames } from "../../src/dtls/cipher_suite.ts";
 import { writeHandshakeMessage } from "../../src/dtls/handshake_header.ts";
+import { recordHeaderLength } from "../../src/dtls/record.ts";
 import { defaultKeyLimits } from "../../src/dtls/record_layer.ts";
 import { insiderPair } from "./insider.ts";
 import { forgeRecord, parseRecords, writeRecords } from "./on_path.ts";
-import { bytesOf, configOf, connectedPair, Pair, type Side } from "./pair.ts";
+import { bytesOf, configOf, connectedPair, Pair, type Side, type TappedDatagram } from "./pair.ts";
 import { testAead } from "./test_crypto.ts";
 
 const sides: readonly Side[] = ["client", "server"];
@@ -119,6 +121,37 @@ Deno.test("D12: the last sequence number is never passed", () => {
   // One for the Finished, and eight are kept back.
   equal(sealed.filter((one) => one.length > 0).length, 12);
 });
+
+const unanswered: readonly [flight: string, side: Side, lost: (one: TappedDatagram) => boolean][] =
+  [
+    ["flight 1", "client", () => true],
+    ["flight 4", "server", ({ from, index }) => from === "client" && index > 0],
+    ["flight 5", "client", ({ from, index }) => from === "server" && index > 2],
+    ["flight 6", "server", ({ from, index }) => from === "server" && index > 2],
+  ];
+for (const [flight, side, isLost] of unanswered) {
+  Deno.test(`D12: ${flight} is sent again until there are no more numbers, and that is said`, () => {
+    const lastSequenceNumber = 40;
+    const patient = { handshakeTimeout: 1e9 };
+    const keyLimits = { ...defaultKeyLimits, lastSequenceNumber };
+    const pair = new Pair({
+      client: patient,
+      server: patient,
+      [side]: { ...patient, keyLimits },
+      tap: (datagram) => isLost(datagram) ? [] : undefined,
+    });
+    pair.run(1e8);
+    equal(pair.ending(side), "exhausted");
+    const records = pair.sent.filter(({ from }) => from === side).flatMap(({ bytes }) =>
+      parseRecords(bytes)
+    );
+    const numbers = records.map(({ epoch, sequence }) => `${epoch} ${sequence}`);
+    equal(new Set(numbers).size, numbers.length);
+    // Of those in epoch 1 eight are kept back.
+    const highest = Math.max(...records.map(({ sequence }) => sequence));
+    ok(highest <= lastSequenceNumber && highest >= lastSequenceNumber - 8, `${highest}`);
+  });
+}
 
 Deno.test("D12: sequence numbers beyond 32 bits are written and read whole", () => {
   const { pair, insider } = insiderPair("client");
@@ -250,22 +283,62 @@ Deno.test("D24: records without data, too long or of an unknown type are dropped
   equal(pair.events.server.length, 2);
 });
 
-Deno.test("D21: renegotiation is refused once, and asking for more is without effect", () => {
-  for (const [side, type] of [["client", "ClientHello"], ["server", "HelloRequest"]] as const) {
+Deno.test("D24: a flood of records without data delivers nothing, and nothing of it is kept", () => {
+  for (const side of sides) {
     const { pair, insider } = insiderPair(side);
-    const judge = side === "client" ? "server" : "client";
-    const before = pair.sent.length;
-    for (let count = 0; count < 5; count++) {
-      const message = { type, sequence: 50 + count, body: new Uint8Array(0) };
-      const payload = writeHandshakeMessage(message);
-      pair.deliver(judge, insider.craft("handshake", 100 + count, payload));
+    const other = side === "client" ? "server" : "client";
+    const before = { sent: pair.sent.length, held: pair[other].heldLength() };
+    const spans = new Uint32Array(8);
+    for (let count = 0; count < 5_000; count++) {
+      const record = insider.craft("applicationData", 100 + count, new Uint8Array(0));
+      equal(pair[other].open(record, 0, record.length, spans, pair.now), 0);
     }
-    equal(pair.sent.length, before + 1);
-    ok(pair[judge].isConnected());
-    pair.run();
+    equal(pair[other].drops().empty, 5_000);
+    pair.poll(other);
+    equal(pair.events[other].length, 1);
+    ok(pair[other].heldLength() <= before.held);
+    equal(pair.sent.length, before.sent, "it answered");
+    pair.send(side, bytesOf("still here"));
     ok(pair.isConnected());
   }
 });
+
+Deno.test("D24: records longer than any may be are dropped in either epoch", () => {
+  const pair = new Pair({ tap: () => [] });
+  pair.deliver("server", forgeRecord("handshake", new Uint8Array(2 ** 14 + 1)));
+  equal(pair.server.drops().length, 1);
+  for (const suite of cipherSuiteNames) {
+    const connected = connectedPair({ client: { cipherSuites: [suite] } });
+    const overhead = connected.server.recordOverhead() - recordHeaderLength;
+    for (const length of [2 ** 14 + overhead + 1, 2 ** 14 + 2_048, 2 ** 16 - 1]) {
+      const forged = forgeRecord("applicationData", new Uint8Array(length), { epoch: 1 });
+      connected.deliver("server", forged);
+    }
+    equal(connected.server.drops().length, 3);
+    connected.deliver("server", connected.seal("client", new Uint8Array(2 ** 14)));
+    equal(connected.events.server.length, 2);
+  }
+});
+
+// RFC 6347 section 4.2.2: a true request begins anew with message_seq 0.
+for (const first of [0, 1, 50]) {
+  Deno.test(`D21: renegotiation from message_seq ${first} on is refused once, and is without effect`, () => {
+    for (const [side, type] of [["client", "ClientHello"], ["server", "HelloRequest"]] as const) {
+      const { pair, insider } = insiderPair(side);
+      const judge = side === "client" ? "server" : "client";
+      const before = pair.sent.length;
+      for (let count = 0; count < 5; count++) {
+        const message = { type, sequence: first + count, body: new Uint8Array(0) };
+        const payload = writeHandshakeMessage(message);
+        pair.deliver(judge, insider.craft("handshake", 100 + count, payload));
+      }
+      equal(pair.sent.length, before + 1);
+      ok(pair[judge].isConnected());
+      pair.run();
+      ok(pair.isConnected());
+    }
+  });
+}
 
 Deno.test("a ChangeCipherSpec in epoch 1 is without effect", () => {
   const { pair, insider } = insiderPair("client");

@@ -25,9 +25,9 @@ Deno.test("D4: neither the first ClientHello nor the HelloVerifyRequest is in th
       transcript.add(message);
     },
     sendChangeCipherSpec: () => {},
-    installKeys: () => {},
+    protect: () => {},
   };
-  const client = new DtlsClient(context);
+  const client = DtlsClient.begin(context);
   const body = writeHelloVerifyRequest({ version: 0xfeff, cookie: bytesOf("cookie") });
   const request: HandshakeMessage = { type: "HelloVerifyRequest", sequence: 0, body };
   transcript.add(request);

@@ -1,5 +1,7 @@
 /**
- * What we said last, to be said again until it is answered (RFC 6347 section 4.2.4):
+ * What we said last, to be said again until it is answered (RFC 6347 section 4.2.4). As long as it
+ * is open which of several hellos is the peer's, each has a flight of ours that answers it, and all
+ * of them are said.
  *
  * ```text
  *            +-----------+
@@ -48,29 +50,44 @@ const sendsAtFullSize = 3;
 /** A message is not cut for less room than this, unless a datagram starts with it. */
 const minFragmentLength = 32;
 
-type FlightItem =
+/** A part of a flight. */
+export type FlightItem =
   | { readonly kind: "message"; readonly epoch: Epoch; readonly message: HandshakeMessage }
   | { readonly kind: "change-cipher-spec" };
 
-type FlightState =
+/** One flight: all that one message of the peer leads us to say. */
+export interface Flight {
+  /**
+   * The message_seq of that message, the last of the peer's flight: where it comes again, the peer
+   * has not had this one. -1 where nothing is answered.
+   */
+  readonly answers: number;
+  readonly items: readonly FlightItem[];
+}
+
+type SendingState =
   | { readonly name: "preparing" }
   /** Items before this one, and this one up to the offset, are out. */
-  | { readonly name: "sending"; readonly item: number; readonly offset: number }
+  | {
+    readonly name: "sending";
+    readonly items: readonly FlightItem[];
+    readonly item: number;
+    readonly offset: number;
+  }
   | { readonly name: "waiting" }
   | { readonly name: "finished" };
 
-/** Our current flight. Each time it is sent, its records are made anew. */
-export class Flight {
+/** Our current flights: one, but for the first ones. Each time, their records are made anew. */
+export class Flights {
   readonly #initialTimeout: number;
   readonly #mtu: number;
-  #state: FlightState = { name: "preparing" };
-  #items: FlightItem[] = [];
+  #state: SendingState = { name: "preparing" };
+  #flights: readonly Flight[] = [];
   #timeout: number;
   #resendAt: Instant | undefined;
   #sentAt: Instant = 0;
   #sendCount = 0;
   #isLast = false;
-  #answers = -1;
 
   constructor({ initialTimeout, mtu }: { readonly initialTimeout: number; readonly mtu: number }) {
     this.#initialTimeout = initialTimeout;
@@ -78,56 +95,45 @@ export class Flight {
     this.#mtu = mtu;
   }
 
-  /** Starts a new flight in place of the one before. */
-  begin(): void {
-    this.#items = [];
-    this.#state = { name: "preparing" };
-  }
-
-  addMessage(message: HandshakeMessage, epoch: Epoch): void {
-    this.#items.push({ kind: "message", epoch, message });
-  }
-
-  addChangeCipherSpec(): void {
-    this.#items.push({ kind: "change-cipher-spec" });
-  }
-
   /**
-   * Sends the flight.
+   * Sends those among these flights that are new. The others are kept, and what is not among them
+   * is not sent again.
    *
-   * @param answers the message_seq of the peer's message that this flight answers: the last of its
-   *   flight. Where it comes again, the peer has not had this one.
    * @param isLast there is no answer to wait for, so there is no timer either
    */
-  send(
-    { now, answers, isLast }: {
-      readonly now: Instant;
-      readonly answers: number;
-      readonly isLast: boolean;
-    },
+  update(
+    flights: readonly Flight[],
+    { now, isLast }: { readonly now: Instant; readonly isLast: boolean },
   ): void {
+    const known = this.#flights;
+    const items = flights.flatMap((one) => known.includes(one) ? [] : one.items);
+    this.#flights = flights;
+    if (items.length === 0) return;
     // Departs from RFC 6347 section 4.2.4.1 ("retain the current timer value until a transmission
     // without loss occurs"): what is waited for is bounded by giving up, not by slowness.
     this.#timeout = this.#initialTimeout;
-    this.#answers = answers;
     this.#isLast = isLast;
     this.#sendCount = 0;
-    this.#transmit(now);
+    this.#transmit(now, [...this.#unsentItems(), ...items]);
   }
 
   /** Nothing will be sent again. */
   finish(): void {
-    this.#items = [];
+    this.#flights = [];
     this.#state = { name: "finished" };
     this.#resendAt = undefined;
   }
 
-  isPreparing(): boolean {
-    return this.#state.name === "preparing";
-  }
-
   isFinished(): boolean {
     return this.#state.name === "finished";
+  }
+
+  /** How many bytes the messages have that may be sent again. */
+  heldLength(): number {
+    return this.#allItems().reduce(
+      (length, one) => length + (one.kind === "message" ? one.message.body.length : 1),
+      0,
+    );
   }
 
   /** When to call `handleTimeout`. */
@@ -135,51 +141,70 @@ export class Flight {
     return this.#resendAt;
   }
 
-  /** Sends again when the timer has expired. Returns whether it had. */
-  handleTimeout(now: Instant): boolean {
-    if (this.#resendAt === undefined || now < this.#resendAt) return false;
+  /** Sends all again when the timer has expired. */
+  handleTimeout(now: Instant): void {
+    if (this.#resendAt === undefined || now < this.#resendAt) return;
     // "double the value at each retransmission"
     this.#timeout = Math.min(2 * this.#timeout, maxTimeout);
-    this.#transmit(now);
-    return true;
+    this.#transmit(now, this.#allItems());
   }
 
   /**
    * The peer sent a message again. "The implementation receives a retransmitted flight from the peer:
-   * the implementation transitions to the SENDING state, where it retransmits the flight". Not more often than our own timer might, however: what comes again
-   * in many datagrams, or is replayed, is answered once. CHECK D19
+   * the implementation transitions to the SENDING state, where it retransmits the flight". Not more
+   * often than our own timer might, however: what comes again in many datagrams, or is replayed, is
+   * answered once. CHECK D19
    */
   handleRetransmission(sequence: number, now: Instant): void {
-    if (this.#state.name !== "waiting" || sequence !== this.#answers) return;
-    if (now - this.#sentAt >= this.#initialTimeout / 2) this.#transmit(now);
+    if (this.#state.name !== "waiting") return;
+    const answers = this.#flights.filter((one) => one.answers === sequence);
+    if (answers.length === 0 || now - this.#sentAt < this.#initialTimeout / 2) return;
+    this.#transmit(now, answers.flatMap(({ items }) => items));
   }
 
-  /** Writes the next datagram; 0 when the flight is out. */
+  /** Writes the next datagram; 0 when all is out. */
   writeDatagram(records: RecordLayer, out: Uint8Array): number {
     const limit = Math.min(out.length, this.#currentMtu());
     let length = 0;
     while (this.#state.name === "sending") {
-      const { item, offset } = this.#state;
-      const next = this.#items[item];
+      const { items, item, offset } = this.#state;
+      const next = items[item];
       if (next === undefined) {
         this.#state = { name: "waiting" };
         break;
       }
       const room = limit - length;
       const end = next.kind === "message"
-        ? this.#writeFragment(records, out, { ...next, at: length, item, offset, room })
-        : this.#writeChangeCipherSpec(records, out, { at: length, item, room });
+        ? this.#writeFragment(records, out, { ...next, at: length, offset, room })
+        : this.#writeChangeCipherSpec(records, out, { at: length, room });
       if (end === undefined) break;
       length = end;
     }
     return length;
   }
 
-  #transmit(now: Instant): void {
-    this.#state = { name: "sending", item: 0, offset: 0 };
+  #allItems(): readonly FlightItem[] {
+    return this.#flights.flatMap(({ items }) => items);
+  }
+
+  #unsentItems(): readonly FlightItem[] {
+    return this.#state.name === "sending" ? this.#state.items.slice(this.#state.item) : [];
+  }
+
+  #transmit(now: Instant, items: readonly FlightItem[]): void {
+    this.#state = { name: "sending", items, item: 0, offset: 0 };
     this.#sentAt = now;
     this.#sendCount++;
     this.#resendAt = this.#isLast ? undefined : now + this.#timeout;
+  }
+
+  /** The item that is being sent is out up to this offset; whole where there is none. */
+  #advance(offset?: number): void {
+    if (this.#state.name !== "sending") return;
+    const { item } = this.#state;
+    this.#state = offset === undefined
+      ? { ...this.#state, item: item + 1, offset: 0 }
+      : { ...this.#state, offset };
   }
 
   #currentMtu(): number {
@@ -190,17 +215,19 @@ export class Flight {
   #writeFragment(
     records: RecordLayer,
     out: Uint8Array,
-    { epoch, message, at, item, offset, room }: {
+    { epoch, message, at, offset, room }: {
       readonly epoch: Epoch;
       readonly message: HandshakeMessage;
       readonly at: number;
-      readonly item: number;
       readonly offset: number;
       readonly room: number;
     },
   ): number | undefined {
     const rest = message.body.length - offset;
-    const bodyRoom = room - records.overhead(epoch) - handshakeHeaderLength;
+    // RFC 8449 section 4: an endpoint "MUST NOT generate a protected record with plaintext that is
+    // larger than the RecordSizeLimit value it receives from its peer." CHECK D24
+    const payloadRoom = Math.min(room - records.overhead(epoch), records.maxPayloadLength(epoch));
+    const bodyRoom = payloadRoom - handshakeHeaderLength;
     if (bodyRoom < (at === 0 ? Math.min(rest, 1) : Math.min(rest, minFragmentLength))) {
       return undefined;
     }
@@ -212,10 +239,7 @@ export class Flight {
       offset,
       body: message.body.subarray(offset, end),
     };
-    const isWhole = end === message.body.length;
-    this.#state = isWhole
-      ? { name: "sending", item: item + 1, offset: 0 }
-      : { name: "sending", item, offset: end };
+    this.#advance(end === message.body.length ? undefined : end);
     return writeRecord(records, out, {
       at,
       epoch,
@@ -227,10 +251,10 @@ export class Flight {
   #writeChangeCipherSpec(
     records: RecordLayer,
     out: Uint8Array,
-    { at, item, room }: { readonly at: number; readonly item: number; readonly room: number },
+    { at, room }: { readonly at: number; readonly room: number },
   ): number | undefined {
     if (room < records.overhead(0) + 1) return undefined;
-    this.#state = { name: "sending", item: item + 1, offset: 0 };
+    this.#advance();
     // RFC 5246 section 7.1: "struct { enum { change_cipher_spec(1), (255) } type; }"
     const payload = Uint8Array.of(1);
     return writeRecord(records, out, {
