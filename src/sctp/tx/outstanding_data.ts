@@ -1,0 +1,674 @@
+/**
+ * The chunks that have a TSN and are not acknowledged for good: what is in flight, what came out of
+ * order, what is lost, what was given up. It keeps their user data until the cumulative TSN has
+ * passed them, and knows nothing of windows and timers.
+ *
+ * A chunk is a row of columns (typed arrays), found by its TSN: nothing is made for a packet.
+ */
+import type { Instant } from "../../sans_io.ts";
+import {
+  dataFlags,
+  dataHeaderLength,
+  iDataHeaderLength,
+  writeDataHeader,
+  writeIDataHeader,
+} from "../packet/data_chunk.ts";
+import type { ForwardTsn, SkippedMessage } from "../packet/forward_tsn_chunk.ts";
+import { gapEnd, gapStart, type SackFields } from "../packet/sack_chunk.ts";
+import { copyBytes, type PayloadStore } from "../payload_store.ts";
+import { add32, distance32, isAfter32 } from "../serial.ts";
+import { type Fragment, unlimited } from "./send_queue.ts";
+
+/** Chunks that may be outstanding at most: what a receiver of ours tells apart. */
+export const maxOutstandingCount = 8_192;
+const initialCapacity = 32;
+
+/** What became of a chunk. */
+const states = {
+  inFlight: 0,
+  /** By a gap ack block: it may still be revoked. */
+  acked: 1,
+  /** To be sent again. */
+  lost: 2,
+  /** RFC 3758: not to be sent again. */
+  abandoned: 3,
+} as const;
+
+/** What a SACK changed. One object serves all. */
+export interface SackOutcome {
+  /** User data that was newly acknowledged, in bytes. */
+  ackedLength: number;
+  /** User data in flight before. */
+  flightLength: number;
+  /** Whether the cumulative TSN has advanced. */
+  isAdvanced: boolean;
+  /** The time since the newest newly acked chunk was sent, where that is unambiguous; else -1. */
+  rtt: number;
+}
+
+/** The columns, grown together. */
+interface Columns {
+  readonly state: Uint8Array;
+  readonly flags: Uint8Array;
+  readonly isPieceEnd: Uint8Array;
+  readonly sendCount: Uint16Array;
+  readonly streamId: Uint16Array;
+  readonly offset: Uint16Array;
+  readonly length: Uint16Array;
+  readonly maxRetransmissions: Uint16Array;
+  readonly messageNumber: Uint32Array;
+  readonly fragmentNumber: Uint32Array;
+  readonly ppid: Uint32Array;
+  readonly handle: Uint32Array;
+  readonly sentAt: Float64Array;
+  readonly expiresAt: Float64Array;
+}
+
+/** RFC 8985's view of the path, as of the last acknowledgements. */
+interface Rack {
+  /** When the most recently sent of all delivered chunks was sent, and its TSN. */
+  sentAt: Instant;
+  tsn: number;
+  rtt: number;
+  minRtt: number;
+  highestAckedTsn: number;
+  isReorderingSeen: boolean;
+  /** How many quarters of the least RTT chunks may be out of order. */
+  windowCount: number;
+  /** Rounds of recovery for which a widened window is kept. */
+  windowPersistence: number;
+}
+
+/** RFC 8985 section 6.2, step 4: a chunk is lost once three sent later have arrived. */
+const duplicateThreshold = 3;
+const windowPersistence = 16;
+
+/** Chunks by TSN. */
+export class OutstandingData {
+  /** What the last `handleSack` changed. */
+  readonly outcome: SackOutcome = { ackedLength: 0, flightLength: 0, isAdvanced: false, rtt: -1 };
+  readonly #store: PayloadStore;
+  readonly #rack: Rack;
+  #isInterleaved = false;
+  #columns = createColumns(initialCapacity);
+  #mask = initialCapacity - 1;
+  /** All up to and including this are acknowledged. */
+  #cumulativeTsn: number;
+  #nextTsn: number;
+  /** The peer is told that all up to this are acknowledged or given up. */
+  #advancedPeerAckPoint: number;
+  #flightLength = 0;
+  #inFlightCount = 0;
+  #ackedCount = 0;
+  #lostCount = 0;
+  #abandonedCount = 0;
+  /** Chunks in flight that were sent more than once. */
+  #resentCount = 0;
+  #rackTimeout: Instant | undefined;
+
+  constructor(
+    { store, initialTsn }: { readonly store: PayloadStore; readonly initialTsn: number },
+  ) {
+    this.#store = store;
+    this.#nextTsn = initialTsn;
+    this.#cumulativeTsn = add32(initialTsn, -1);
+    this.#advancedPeerAckPoint = this.#cumulativeTsn;
+    this.#rack = {
+      sentAt: -Infinity,
+      tsn: this.#cumulativeTsn,
+      rtt: 0,
+      minRtt: Infinity,
+      highestAckedTsn: this.#cumulativeTsn,
+      isReorderingSeen: false,
+      windowCount: 1,
+      windowPersistence,
+    };
+  }
+
+  get cumulativeTsn(): number {
+    return this.#cumulativeTsn;
+  }
+
+  /** The TSN that the next new chunk gets. */
+  get nextTsn(): number {
+    return this.#nextTsn;
+  }
+
+  get advancedPeerAckPoint(): number {
+    return this.#advancedPeerAckPoint;
+  }
+
+  /** User data in flight, in bytes. */
+  get flightLength(): number {
+    return this.#flightLength;
+  }
+
+  /** Whether anything is in flight: then T3-rtx runs. */
+  get isInFlight(): boolean {
+    return this.#inFlightCount > 0;
+  }
+
+  /** Whether chunks wait to be sent again. */
+  get hasLost(): boolean {
+    return this.#lostCount > 0;
+  }
+
+  /** When `detectLosses` has to look again, if nothing comes before. */
+  get rackTimeout(): Instant | undefined {
+    return this.#rackTimeout;
+  }
+
+  /** Whether nothing waits for an acknowledgement. */
+  get isEmpty(): boolean {
+    return this.#nextTsn === add32(this.#cumulativeTsn, 1);
+  }
+
+  /** Whether no more chunks may be added before some are acknowledged. */
+  get isFull(): boolean {
+    return distance32(this.#cumulativeTsn, this.#nextTsn) > maxOutstandingCount;
+  }
+
+  /** Whether the peer is to be told of chunks that were given up (RFC 3758). */
+  get isForwardTsnDue(): boolean {
+    return isAfter32(this.#advancedPeerAckPoint, this.#cumulativeTsn);
+  }
+
+  setInterleaved(isInterleaved: boolean): void {
+    this.#isInterleaved = isInterleaved;
+  }
+
+  /** The length of a chunk's header, in bytes. */
+  get headerLength(): number {
+    return this.#isInterleaved ? iDataHeaderLength : dataHeaderLength;
+  }
+
+  /** Whether `tsn` is of a chunk that was sent; what a SACK acknowledges must be. */
+  isSent(tsn: number): boolean {
+    return distance32(tsn, this.#nextTsn) > 0;
+  }
+
+  /** Gives a fragment its TSN, as sent now. */
+  add(fragment: Fragment, now: Instant): number {
+    const tsn = this.#nextTsn;
+    if (distance32(this.#cumulativeTsn, tsn) > this.#mask) this.#grow();
+    const row = tsn & this.#mask;
+    const columns = this.#columns;
+    columns.state[row] = states.inFlight;
+    columns.flags[row] = fragment.flags;
+    columns.isPieceEnd[row] = fragment.isPieceEnd ? 1 : 0;
+    columns.sendCount[row] = 1;
+    columns.streamId[row] = fragment.streamId;
+    columns.offset[row] = fragment.offset;
+    columns.length[row] = fragment.length;
+    columns.maxRetransmissions[row] = fragment.maxRetransmissions;
+    columns.messageNumber[row] = fragment.messageNumber;
+    columns.fragmentNumber[row] = fragment.fragmentNumber;
+    columns.ppid[row] = fragment.ppid;
+    columns.handle[row] = fragment.handle;
+    columns.sentAt[row] = now;
+    columns.expiresAt[row] = fragment.expiresAt;
+    this.#nextTsn = add32(tsn, 1);
+    this.#inFlightCount++;
+    this.#flightLength += fragment.length;
+    return tsn;
+  }
+
+  /** The length of a chunk with its header, without padding. */
+  chunkLength(tsn: number): number {
+    return this.headerLength + (this.#columns.length[tsn & this.#mask] ?? 0);
+  }
+
+  /** Writes a chunk at `out[at..)`, with padding; returns the end offset. */
+  writeChunk(tsn: number, out: Uint8Array, at: number, isImmediate: boolean): number {
+    const columns = this.#columns;
+    const row = tsn & this.#mask;
+    const length = columns.length[row] ?? 0;
+    const flags = (columns.flags[row] ?? 0) | (isImmediate ? dataFlags.immediate : 0);
+    const streamId = columns.streamId[row] ?? 0;
+    const messageNumber = columns.messageNumber[row] ?? 0;
+    const ppid = columns.ppid[row] ?? 0;
+    if (this.#isInterleaved) {
+      // RFC 8260 section 2.1: the first piece has the PPID, the others their FSN.
+      const isFirst = (flags & dataFlags.beginning) !== 0;
+      const last = isFirst ? ppid : columns.fragmentNumber[row] ?? 0;
+      writeIDataHeader(out, at, flags, tsn, streamId, messageNumber, last, length);
+    } else {
+      writeDataHeader(out, at, flags, tsn, streamId, messageNumber, ppid, length);
+    }
+    const payloadAt = at + this.headerLength;
+    const handle = columns.handle[row] ?? 0;
+    const start = this.#store.offsetOf(handle) + (columns.offset[row] ?? 0);
+    copyBytes(this.#store.bytesOf(handle), start, start + length, out, payloadAt);
+    let end = payloadAt + length;
+    while ((end - at) % 4 !== 0) out[end++] = 0;
+    return end;
+  }
+
+  /** The earliest chunk to be sent again. */
+  firstLost(): number | undefined {
+    return this.#lostCount === 0 ? undefined : this.#find(states.lost);
+  }
+
+  /** The latest chunk in flight: what a tail loss probe sends. */
+  lastInFlight(): number | undefined {
+    if (this.#inFlightCount === 0) return undefined;
+    for (let tsn = add32(this.#nextTsn, -1); isAfter32(tsn, this.#cumulativeTsn);) {
+      if (this.#columns.state[tsn & this.#mask] === states.inFlight) return tsn;
+      tsn = add32(tsn, -1);
+    }
+    return undefined;
+  }
+
+  /** A chunk is sent again, whether it was lost or is a probe. */
+  resend(tsn: number, now: Instant): void {
+    const columns = this.#columns;
+    const row = tsn & this.#mask;
+    if (columns.state[row] === states.lost) {
+      this.#lostCount--;
+      this.#enterFlight(row);
+    } else if (columns.sendCount[row] === 1) {
+      this.#resentCount++;
+    }
+    columns.sendCount[row] = Math.min(0xffff, (columns.sendCount[row] ?? 0) + 1);
+    columns.sentAt[row] = now;
+  }
+
+  /** Makes everything in flight lost: T3-rtx has expired (RFC 9260, section 6.3.3, E3). */
+  loseAll(): void {
+    for (
+      let tsn = add32(this.#cumulativeTsn, 1);
+      this.#inFlightCount > 0 && isAfter32(this.#nextTsn, tsn);
+      tsn = add32(tsn, 1)
+    ) {
+      const row = tsn & this.#mask;
+      if (this.#columns.state[row] === states.inFlight) this.#lose(row);
+    }
+  }
+
+  /**
+   * Takes a SACK that was found valid, whose TSNs were all sent, and whose cumulative TSN does not
+   * go back; tells in `outcome` what it changed.
+   */
+  handleSack(bytes: Uint8Array, sack: SackFields, now: Instant): void {
+    const { outcome } = this;
+    outcome.ackedLength = 0;
+    outcome.flightLength = this.#flightLength;
+    outcome.rtt = -1;
+    outcome.isAdvanced = isAfter32(sack.cumulativeTsnAck, this.#cumulativeTsn);
+    this.#advance(sack.cumulativeTsnAck, now);
+    if (this.#ackedCount > 0) this.#revoke(bytes, sack);
+    for (let gap = 0; gap < sack.gapCount; gap++) {
+      const end = gapEnd(bytes, sack, gap);
+      for (let offset = gapStart(bytes, sack, gap); offset <= end; offset++) {
+        this.#ackGap(add32(sack.cumulativeTsnAck, offset), now);
+      }
+    }
+    this.#shrink();
+  }
+
+  /** RFC 8985 section 6.2, step 4 and 7.4: the peer got something twice. */
+  widenReorderingWindow(): void {
+    this.#rack.windowCount++;
+    this.#rack.windowPersistence = windowPersistence;
+  }
+
+  /** RFC 8985: a recovery has ended. */
+  endRecovery(): void {
+    if (--this.#rack.windowPersistence <= 0) this.#rack.windowCount = 1;
+  }
+
+  /**
+   * RFC 8985 section 6.2, step 5: what was sent before something that has arrived, and longer ago
+   * than reordering explains, is lost. Returns whether anything is newly lost. `rackTimeout` tells
+   * afterwards when to look again.
+   */
+  detectLosses(isRecovering: boolean, srtt: number, now: Instant): boolean {
+    this.#rackTimeout = undefined;
+    if (this.#inFlightCount === 0 || (this.#ackedCount === 0 && this.#resentCount === 0)) {
+      return false;
+    }
+    const { sentAt: rackSentAt, tsn: rackTsn, rtt } = this.#rack;
+    const patience = rtt + this.#reorderingWindow(isRecovering, srtt);
+    const { state, sentAt, sendCount } = this.#columns;
+    let isAnyLost = false;
+    for (
+      let tsn = add32(this.#cumulativeTsn, 1);
+      isAfter32(this.#nextTsn, tsn);
+      tsn = add32(tsn, 1)
+    ) {
+      const row = tsn & this.#mask;
+      if (state[row] !== states.inFlight) continue;
+      const chunkSentAt = sentAt[row] ?? 0;
+      // At one instant TSNs are sent in their order, but for those that are sent again.
+      const isSentBefore = chunkSentAt < rackSentAt ||
+        (chunkSentAt === rackSentAt && isAfter32(rackTsn, tsn) && sendCount[row] === 1);
+      if (!isSentBefore) continue;
+      const lostAt = chunkSentAt + patience;
+      if (lostAt <= now) {
+        this.#lose(row);
+        isAnyLost = true;
+      } else if (this.#rackTimeout === undefined || lostAt < this.#rackTimeout) {
+        this.#rackTimeout = lostAt;
+      }
+    }
+    return isAnyLost;
+  }
+
+  /** Whether a lost chunk's message is to be given up instead of being sent again (RFC 3758). */
+  isExpired(tsn: number, now: Instant): boolean {
+    const columns = this.#columns;
+    const row = tsn & this.#mask;
+    const maxRetransmissions = columns.maxRetransmissions[row] ?? unlimited;
+    return (columns.expiresAt[row] ?? Infinity) <= now ||
+      (maxRetransmissions !== unlimited && (columns.sendCount[row] ?? 0) > maxRetransmissions);
+  }
+
+  streamIdOf(tsn: number): number {
+    return this.#columns.streamId[tsn & this.#mask] ?? 0;
+  }
+
+  /**
+   * Gives up the message a chunk is of, as far as it was sent. Returns whether its end was among
+   * what was sent; if not, `addAbandoned` has to stand for it.
+   */
+  abandonMessage(tsn: number): boolean {
+    let isEnded = false;
+    for (let one = this.#firstOfMessage(tsn); isAfter32(this.#nextTsn, one); one = add32(one, 1)) {
+      if (!this.#isSameMessage(one, tsn)) {
+        if (this.#isInterleaved) continue;
+        break;
+      }
+      this.#abandon(one & this.#mask);
+      isEnded = this.#has(one, dataFlags.ending);
+      if (isEnded) break;
+    }
+    this.#advancePeerAckPoint();
+    return isEnded;
+  }
+
+  /**
+   * A TSN that is given up without ever being sent: the end of a message that was given up before
+   * it was wholly sent. Else, were its sent part acknowledged, the receiver would keep that.
+   */
+  addAbandoned(tsn: number, now: Instant): void {
+    const { streamId, messageNumber, flags } = this.#columns;
+    const row = tsn & this.#mask;
+    const end = this.add({
+      flags: ((flags[row] ?? 0) & dataFlags.unordered) | dataFlags.ending,
+      streamId: streamId[row] ?? 0,
+      messageNumber: messageNumber[row] ?? 0,
+      fragmentNumber: 0,
+      ppid: 0,
+      handle: 0,
+      offset: 0,
+      length: 0,
+      isPieceEnd: false,
+      maxRetransmissions: unlimited,
+      expiresAt: Infinity,
+    }, now);
+    this.#abandon(end & this.#mask);
+    this.#advancePeerAckPoint();
+  }
+
+  /**
+   * What the peer is to skip: each stream's last message. Where that is more than so many, it goes
+   * no further than they do: of the others it is told once it has acknowledged these.
+   */
+  givenUp(maxCount: number): ForwardTsn {
+    const skipped = new Map<number, SkippedMessage>();
+    const last = this.#advancedPeerAckPoint;
+    const { flags, streamId: streamIds, messageNumber: messageNumbers, state } = this.#columns;
+    let newCumulativeTsn = this.#cumulativeTsn;
+    for (let tsn = add32(newCumulativeTsn, 1); !isAfter32(tsn, last); tsn = add32(tsn, 1)) {
+      const row = tsn & this.#mask;
+      const isUnordered = ((flags[row] ?? 0) & dataFlags.unordered) !== 0;
+      // RFC 3758 section 3.2 names ordered streams only; RFC 8260 section 2.3.1 all.
+      const isNamed = state[row] === states.abandoned && (!isUnordered || this.#isInterleaved);
+      const streamId = streamIds[row] ?? 0;
+      const messageNumber = messageNumbers[row] ?? 0;
+      const key = streamId * 2 + (isUnordered ? 1 : 0);
+      if (isNamed && !skipped.has(key) && skipped.size === maxCount) break;
+      if (isNamed) skipped.set(key, { streamId, isUnordered, messageNumber });
+      newCumulativeTsn = tsn;
+    }
+    return { newCumulativeTsn, skipped: [...skipped.values()] };
+  }
+
+  /** Frees everything. */
+  destroy(now: Instant): void {
+    this.#advance(add32(this.#nextTsn, -1), now);
+    this.#columns = createColumns(initialCapacity);
+    this.#mask = initialCapacity - 1;
+  }
+
+  #has(tsn: number, flag: number): boolean {
+    return ((this.#columns.flags[tsn & this.#mask] ?? 0) & flag) !== 0;
+  }
+
+  /** Where to look for the pieces of a chunk's message. */
+  #firstOfMessage(tsn: number): number {
+    if (this.#isInterleaved) return add32(this.#cumulativeTsn, 1);
+    let first = tsn;
+    while (!this.#has(first, dataFlags.beginning) && this.#isSameMessage(add32(first, -1), tsn)) {
+      first = add32(first, -1);
+    }
+    return first;
+  }
+
+  #isSameMessage(tsn: number, other: number): boolean {
+    if (!isAfter32(tsn, this.#cumulativeTsn) || !this.isSent(tsn)) return false;
+    const { streamId, messageNumber, flags } = this.#columns;
+    const [row, otherRow] = [tsn & this.#mask, other & this.#mask];
+    const unordered = dataFlags.unordered;
+    return streamId[row] === streamId[otherRow] && messageNumber[row] === messageNumber[otherRow] &&
+      ((flags[row] ?? 0) & unordered) === ((flags[otherRow] ?? 0) & unordered);
+  }
+
+  #find(state: number): number | undefined {
+    for (
+      let tsn = add32(this.#cumulativeTsn, 1);
+      isAfter32(this.#nextTsn, tsn);
+      tsn = add32(tsn, 1)
+    ) {
+      if (this.#columns.state[tsn & this.#mask] === state) return tsn;
+    }
+    return undefined;
+  }
+
+  /** Moves the cumulative TSN, and frees what it passes. */
+  #advance(cumulativeTsn: number, now: Instant): void {
+    const columns = this.#columns;
+    while (isAfter32(cumulativeTsn, this.#cumulativeTsn)) {
+      const tsn = add32(this.#cumulativeTsn, 1);
+      const row = tsn & this.#mask;
+      this.#leave(row, tsn, now);
+      if (columns.isPieceEnd[row] === 1) this.#store.free(columns.handle[row] ?? 0, now);
+      this.#cumulativeTsn = tsn;
+    }
+    if (isAfter32(this.#cumulativeTsn, this.#advancedPeerAckPoint)) {
+      this.#advancedPeerAckPoint = this.#cumulativeTsn;
+    }
+    this.#advancePeerAckPoint();
+  }
+
+  /** Takes a chunk that is acknowledged for good out of the count it is in. */
+  #leave(row: number, tsn: number, now: Instant): void {
+    switch (this.#columns.state[row]) {
+      case states.inFlight:
+        this.#noteDelivered(row, tsn, now);
+        this.#leaveFlight(row);
+        return;
+      case states.acked:
+        this.#ackedCount--;
+        return;
+      case states.lost:
+        this.#lostCount--;
+        this.outcome.ackedLength += this.#columns.length[row] ?? 0;
+        return;
+      default:
+        this.#abandonedCount--;
+    }
+  }
+
+  #ackGap(tsn: number, now: Instant): void {
+    const { state } = this.#columns;
+    const row = tsn & this.#mask;
+    if (state[row] === states.inFlight) {
+      this.#noteDelivered(row, tsn, now);
+      this.#leaveFlight(row);
+    } else if (state[row] === states.lost) {
+      this.#lostCount--;
+      this.outcome.ackedLength += this.#columns.length[row] ?? 0;
+    } else {
+      return;
+    }
+    state[row] = states.acked;
+    this.#ackedCount++;
+  }
+
+  /**
+   * RFC 9260 section 6.2.1: what gap ack blocks no longer name "MUST be considered" not received,
+   * and is to be sent again. We never revoke; others may.
+   */
+  #revoke(bytes: Uint8Array, sack: SackFields): void {
+    let tsn = add32(sack.cumulativeTsnAck, 1);
+    for (let gap = 0; gap <= sack.gapCount && this.#ackedCount > 0; gap++) {
+      const next = gap < sack.gapCount
+        ? add32(sack.cumulativeTsnAck, gapStart(bytes, sack, gap))
+        : this.#nextTsn;
+      for (; isAfter32(next, tsn); tsn = add32(tsn, 1)) {
+        const row = tsn & this.#mask;
+        if (this.#columns.state[row] !== states.acked) continue;
+        this.#ackedCount--;
+        this.#lostCount++;
+        this.#columns.state[row] = states.lost;
+      }
+      if (gap < sack.gapCount) {
+        tsn = add32(sack.cumulativeTsnAck, gapEnd(bytes, sack, gap) + 1);
+      }
+    }
+  }
+
+  /** A chunk in flight has arrived: what that says of the path. */
+  #noteDelivered(row: number, tsn: number, now: Instant): void {
+    const { length, sentAt: sentAts, sendCount } = this.#columns;
+    const rack = this.#rack;
+    const sentAt = sentAts[row] ?? now;
+    const rtt = now - sentAt;
+    const isResent = (sendCount[row] ?? 1) > 1;
+    this.outcome.ackedLength += length[row] ?? 0;
+    // RFC 9260 section 6.3.1, C5 (Karn's rule).
+    if (!isResent) {
+      this.outcome.rtt = rtt;
+      if (rtt < rack.minRtt) rack.minRtt = rtt;
+      if (isAfter32(rack.highestAckedTsn, tsn)) rack.isReorderingSeen = true;
+    }
+    if (isAfter32(tsn, rack.highestAckedTsn)) rack.highestAckedTsn = tsn;
+    // RFC 8985 section 6.2, step 2: it may be the first transmission that has arrived.
+    if (isResent && rtt < rack.minRtt) return;
+    if (sentAt > rack.sentAt || (sentAt === rack.sentAt && isAfter32(tsn, rack.tsn))) {
+      rack.sentAt = sentAt;
+      rack.tsn = tsn;
+      rack.rtt = rtt;
+    }
+  }
+
+  /** RFC 8985 section 6.2, step 4. */
+  #reorderingWindow(isRecovering: boolean, srtt: number): number {
+    const { isReorderingSeen, minRtt, windowCount } = this.#rack;
+    if (!isReorderingSeen && (isRecovering || this.#ackedCount >= duplicateThreshold)) return 0;
+    return minRtt === Infinity ? srtt : Math.min((windowCount * minRtt) / 4, srtt);
+  }
+
+  #enterFlight(row: number): void {
+    this.#columns.state[row] = states.inFlight;
+    this.#inFlightCount++;
+    this.#resentCount++;
+    this.#flightLength += this.#columns.length[row] ?? 0;
+  }
+
+  #leaveFlight(row: number): void {
+    this.#inFlightCount--;
+    if ((this.#columns.sendCount[row] ?? 1) > 1) this.#resentCount--;
+    this.#flightLength -= this.#columns.length[row] ?? 0;
+  }
+
+  #lose(row: number): void {
+    this.#leaveFlight(row);
+    this.#columns.state[row] = states.lost;
+    this.#lostCount++;
+  }
+
+  #abandon(row: number): void {
+    switch (this.#columns.state[row]) {
+      case states.abandoned:
+        return;
+      case states.inFlight:
+        this.#leaveFlight(row);
+        break;
+      case states.lost:
+        this.#lostCount--;
+        break;
+      default:
+        this.#ackedCount--;
+    }
+    this.#columns.state[row] = states.abandoned;
+    this.#abandonedCount++;
+  }
+
+  /** RFC 3758 section 3.5, C1 to C2. */
+  #advancePeerAckPoint(): void {
+    if (this.#abandonedCount === 0) return;
+    for (;;) {
+      const next = add32(this.#advancedPeerAckPoint, 1);
+      if (next === this.#nextTsn) return;
+      if (this.#columns.state[next & this.#mask] !== states.abandoned) return;
+      this.#advancedPeerAckPoint = next;
+    }
+  }
+
+  #grow(): void {
+    this.#resize((this.#mask + 1) * 2);
+  }
+
+  /** An idle association waits with few rows. */
+  #shrink(): void {
+    if (this.isEmpty && this.#mask >= 16 * initialCapacity) this.#resize(initialCapacity);
+  }
+
+  #resize(capacity: number): void {
+    const from = this.#columns;
+    const to = createColumns(capacity);
+    for (
+      let tsn = add32(this.#cumulativeTsn, 1);
+      isAfter32(this.#nextTsn, tsn);
+      tsn = add32(tsn, 1)
+    ) {
+      const [row, newRow] = [tsn & this.#mask, tsn & (capacity - 1)];
+      for (const name of columnNames) to[name][newRow] = from[name][row] ?? 0;
+    }
+    this.#columns = to;
+    this.#mask = capacity - 1;
+  }
+}
+
+const columnNames = Object.keys(createColumns(0)) as (keyof Columns)[];
+
+function createColumns(capacity: number): Columns {
+  return {
+    state: new Uint8Array(capacity),
+    flags: new Uint8Array(capacity),
+    isPieceEnd: new Uint8Array(capacity),
+    sendCount: new Uint16Array(capacity),
+    streamId: new Uint16Array(capacity),
+    offset: new Uint16Array(capacity),
+    length: new Uint16Array(capacity),
+    maxRetransmissions: new Uint16Array(capacity),
+    messageNumber: new Uint32Array(capacity),
+    fragmentNumber: new Uint32Array(capacity),
+    ppid: new Uint32Array(capacity),
+    handle: new Uint32Array(capacity),
+    sentAt: new Float64Array(capacity),
+    expiresAt: new Float64Array(capacity),
+  };
+}
