@@ -9,6 +9,12 @@ import { echo, freePort, type LocalService, serve } from "../tests/program/local
 
 const transferLength = 32 * 1024 * 1024;
 const stalledLength = 1024 * 1024 * 1024;
+/** Conversations at once, and how many requests each asks in a round. */
+const conversationCount = 100;
+const requestCount = 30;
+const request = new Uint8Array(100);
+/** What a stalled stream may do to the others' 99th percentile. */
+const goalOfDelay = 1.5;
 const roundCount = 3;
 const chunk = new Uint8Array(65_536);
 
@@ -46,6 +52,62 @@ async function firstAnswer(port: number): Promise<number> {
   const duration = performance.now() - begun;
   socket.destroy();
   return duration;
+}
+
+/** Requests on one connection, each sent when the last was answered; how long each took, in ms. */
+async function converse(port: number): Promise<number[]> {
+  const socket = net.connect({ port, host: "127.0.0.1" });
+  await new Promise((resolve) => socket.once("connect", resolve));
+  const durations: number[] = [];
+  while (durations.length < requestCount) {
+    const begun = performance.now();
+    socket.write(request);
+    await new Promise((resolve) => socket.once("data", resolve));
+    durations.push(performance.now() - begun);
+  }
+  socket.destroy();
+  return durations;
+}
+
+/** Of conversations at once. */
+async function slowestPercent(port: number): Promise<number> {
+  const all = Array.from({ length: conversationCount }, () => converse(port));
+  const durations = (await Promise.all(all)).flat().toSorted((a, b) => a - b);
+  return durations[Math.floor(durations.length * 0.99)] ?? NaN;
+}
+
+/** Sends to a target that reads nothing; resolves once nothing more is taken. */
+async function stall(port: number): Promise<net.Socket> {
+  const client = net.connect({ port, host: "127.0.0.1" });
+  client.on("error", () => {});
+  for (let taken = -1; taken < client.bytesWritten - client.writableLength;) {
+    taken = client.bytesWritten - client.writableLength;
+    while (client.write(chunk));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  return client;
+}
+
+async function measureConversations(
+  { port, stalledPort }: { port: number; stalledPort: number },
+): Promise<void> {
+  await slowestPercent(port);
+  const rounds: { alone: number; beside: number }[] = [];
+  for (let round = 0; round < roundCount * 3; round++) {
+    const alone = await slowestPercent(port);
+    const client = await stall(stalledPort);
+    rounds.push({ alone, beside: await slowestPercent(port) });
+    client.destroy();
+  }
+  const ratio = median(rounds.map(({ alone, beside }) => beside / alone));
+  const [alone, beside] = [
+    median(rounds.map((one) => one.alone)),
+    median(rounds.map((one) => one.beside)),
+  ];
+  console.log(
+    `p99 of ${conversationCount} conversations: ${beside.toFixed(1)} ms beside a stalled stream, ` +
+      `${alone.toFixed(1)} alone (ratio ${ratio.toFixed(2)}, goal ${goalOfDelay})`,
+  );
 }
 
 function sink(socket: net.Socket): void {
@@ -148,6 +210,7 @@ async function main(): Promise<void> {
     direct: () => firstAnswer(echoPort),
     forwarded: () => firstAnswer(toEcho),
   });
+  await measureConversations({ port: toEcho, stalledPort: toStalled });
   await Promise.all([egress.stop(), ingress.stop()]);
 }
 

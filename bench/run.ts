@@ -2,7 +2,15 @@
  * Runs the benchmarks: `deno task bench` all of them, `deno task bench forward` one. Each is a file
  * beside this one that measures against a peer or a baseline in the same run, and prints a table.
  */
-const names = ["forward", "signal", "dtls_crypto"] as const;
+const names = [
+  "forward",
+  "link",
+  "signal",
+  "dtls_crypto",
+  "dtls_handshake",
+  "sctp",
+  "sockets",
+] as const;
 
 const wanted = Deno.args.length > 0 ? Deno.args : names;
 for (const name of wanted) {

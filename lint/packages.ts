@@ -12,7 +12,7 @@ const TESTS = "tests/";
 
 /** Where a package may be imported, besides the tests. A package not named here is free. */
 const HOMES: ReadonlyMap<string, readonly string[]> = new Map(Object.entries({
-  "werift": ["src/link/werift_link.ts"],
+  "werift": [],
   "commander": ["src/cli/"],
   "hono": ["signal/"],
   "@hono/hono": ["signal/"],

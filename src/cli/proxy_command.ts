@@ -5,7 +5,13 @@ import { BadInput } from "../bad_input.ts";
 import { parseForwardSpec } from "../forward/forward_spec.ts";
 import { isKeyId } from "../identity/key_id.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
-import { type IceServer, parseIceServer, publicIceServers } from "../link/ice_server.ts";
+import {
+  type IceServer,
+  parseIceServer,
+  publicIceServers,
+  readSecret,
+  type SecretReader,
+} from "../link/ice_server.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
@@ -21,7 +27,10 @@ export interface ProxyOptions {
   readonly identityFiles: NodeIdentityFiles | undefined;
   /** Key ids that are admitted whatever their certificates say. */
   readonly allowedPeers: readonly string[];
+  /** With their passwords, wherever those are kept. */
   readonly iceServers: readonly IceServer[];
+  /** Whether links go through TURN servers alone. */
+  readonly isRelayOnly: boolean;
   readonly exitOnFailure: boolean;
   readonly logging: LoggingOptions;
 }
@@ -120,9 +129,11 @@ function proxyFlags(
     ),
     new ListOption(
       "--ice-server <url>",
-      "stun: or turn: URL, or none; repeatable (default: a public STUN server)",
+      "stun: or turn: URL (turn:user@host?secret-file=path hides the secret), or none; " +
+        "repeatable (default: a public STUN server)",
       (url) => url === "none" ? url : parseIceServer(url),
     ),
+    new Option("--relay-only", "link through a TURN server only, and tell no address of this host"),
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
     new Option("-v, --verbose", "log more, with stack traces").conflicts("quiet"),
     new Option("-q, --quiet", "log warnings and errors only").conflicts("verbose"),
@@ -149,6 +160,7 @@ interface RawOptions {
   cacert?: string[];
   allowPeer?: string[];
   iceServer?: (IceServer | "none")[];
+  relayOnly?: boolean;
   exitOnFailure?: boolean;
   verbose?: boolean;
   quiet?: boolean;
@@ -163,13 +175,15 @@ function readOptions(raw: RawOptions): ProxyOptions {
   if (raw.verbose && raw.quiet) throw new BadInput("--verbose and --quiet exclude each other");
   const identityFiles = readIdentityFiles(raw);
   const signaling = readSignaling(raw, identityFiles);
+  const iceServers = readIceServers(raw.iceServer ?? []);
   return {
     forwards: forwards.map((forward) => routed(forward, raw.aetherlightIngressUrl ?? [])),
     allows,
     signaling,
     identityFiles,
     allowedPeers: raw.allowPeer ?? [],
-    iceServers: readIceServers(raw.iceServer ?? []),
+    iceServers,
+    isRelayOnly: readRelayOnly(raw, iceServers),
     exitOnFailure: raw.exitOnFailure ?? false,
     logging: {
       level: raw.verbose ? "verbose" : raw.quiet ? "quiet" : "normal",
@@ -231,5 +245,19 @@ function readIceServers(given: readonly (IceServer | "none")[]): readonly IceSer
   if (servers.length < given.length && given.length > 1) {
     throw new BadInput("--ice-server none excludes other servers");
   }
-  return servers;
+  return servers.map((server) => readSecret(server, secretReader));
+}
+
+const secretReader: SecretReader = {
+  readFile: (path) => Deno.readTextFileSync(path),
+  readVariable: (name) => Deno.env.get(name),
+};
+
+function readRelayOnly({ relayOnly = false }: RawOptions, servers: readonly IceServer[]): boolean {
+  if (relayOnly && servers.every(({ scheme }) => scheme === "stun")) {
+    throw new BadInput(
+      "--relay-only needs a TURN server: --ice-server turn:user:secret@turn.example.org",
+    );
+  }
+  return relayOnly;
 }

@@ -2,11 +2,12 @@
 import { getLogger } from "@logtape/logtape";
 import { AllowList } from "../access/allow_list.ts";
 import { BadInput } from "../bad_input.ts";
+import { BufferPool } from "../buffer_pool.ts";
 import { type Judge, judgeByChain, judgeByKeyId } from "../identity/judge.ts";
 import { expiryWarning, type NodeIdentity } from "../identity/node_identity.ts";
 import { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import type { LinkFactory } from "../link/link.ts";
-import { WeriftLinkFactory } from "../link/werift_link.ts";
+import { WebRtcLinkFactory } from "../link/webrtc_link.ts";
 import { Node } from "../node/node.ts";
 import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
 import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
@@ -18,6 +19,8 @@ import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
+/** How often memory that nobody needs any more is looked for, in ms. */
+const trimInterval = 5_000;
 /** The other nodes hear of the end within this, in ms. */
 const shutdownTimeout = 2_000;
 
@@ -42,25 +45,33 @@ interface Parts {
 export async function runProxy(options: ProxyOptions): Promise<void> {
   await configureLogging(options.logging);
   surviveStrayRejections();
+  const pool = new BufferPool();
+  const trimming = setInterval(() => pool.trim(performance.now()), trimInterval);
+  Deno.unrefTimer(trimming);
   try {
-    await runNode(options);
+    await runNode(options, pool);
   } catch (error) {
     if (error instanceof BadInput) throw error;
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     log.error("{message}", { event: "failed", message });
     log.debug("{stack}", { event: "failed", stack });
     throw new LoggedFailure(message);
+  } finally {
+    clearInterval(trimming);
   }
 }
 
-async function runNode(options: ProxyOptions): Promise<void> {
+async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const identities = await openIdentities(options);
   const node = new Node({
     forwards: options.forwards,
     allowList: new AllowList(options.allows),
+    pool,
   });
-  const factory = new WeriftLinkFactory({
+  const factory = new WebRtcLinkFactory({
     iceServers: options.iceServers,
+    isRelayOnly: options.isRelayOnly,
+    pool,
     ...(identities === undefined ? {} : { certificate: () => identities.current() }),
   });
   node.listen();
@@ -184,7 +195,7 @@ function print(text: string): void {
   while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
 }
 
-/** A fault in one link is not to end the others: werift throws from where nobody listens. */
+/** A fault in one link is not to end the others. */
 function surviveStrayRejections(): void {
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();

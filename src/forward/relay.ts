@@ -1,11 +1,10 @@
 /** Joins a TCP connection to a tunnel stream, both ways, until both ways have ended. */
+import type { BufferPool } from "../buffer_pool.ts";
 import { messageOf } from "../message_of.ts";
 import type { TcpConnection } from "../socket/tcp.ts";
 import type { StreamClosed } from "../tunnel/tunnel_stream.ts";
+import { ReadBuffer } from "./read_buffer.ts";
 import type { StreamPort } from "./stream_port.ts";
-
-/** One read from a socket, in bytes. */
-const readLength = 16_384;
 
 /** How often a client whose data is not taken is looked for, in ms. */
 const probeInterval = 5_000;
@@ -19,81 +18,116 @@ export interface RelaySummary {
   readonly received: number;
 }
 
+/** A connection and a stream that are being joined. */
+interface Junction {
+  readonly connection: TcpConnection;
+  readonly port: StreamPort;
+  /** What the connection is read into. */
+  readonly buffer: ReadBuffer;
+  readonly watch: ClientWatch;
+  sent: number;
+  received: number;
+}
+
+/**
+ * Looks for a client that has given up while what it sent is not taken: the socket is not read then,
+ * and nobody else would notice. Waits are short and many, so that one timer serves all of them.
+ */
+class ClientWatch {
+  readonly #connection: TcpConnection;
+  readonly #handleGone: (error: unknown) => void;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #isWaiting = false;
+
+  constructor(connection: TcpConnection, handleGone: (error: unknown) => void) {
+    this.#connection = connection;
+    this.#handleGone = handleGone;
+  }
+
+  /** Nothing can be sent. */
+  beginWait(): void {
+    this.#isWaiting = true;
+    this.#timer ??= setInterval(() => this.#look(), probeInterval);
+  }
+
+  /** Something can be sent again. */
+  endWait(): void {
+    this.#isWaiting = false;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #look(): void {
+    if (this.#isWaiting) this.#connection.probe().catch(this.#handleGone);
+    else this.stop();
+  }
+}
+
 /**
  * Pumps until the stream is over. An end of stream travels as a half-close, anything worse as a
- * reset of the other side. Never throws.
+ * reset of the other side. When it is done it holds no block of the pool. Never throws.
  */
-export async function relay(connection: TcpConnection, port: StreamPort): Promise<RelaySummary> {
-  const counts = { sent: 0, received: 0 };
+export async function relay(
+  connection: TcpConnection,
+  port: StreamPort,
+  { pool }: { pool: BufferPool },
+): Promise<RelaySummary> {
+  const buffer = new ReadBuffer(pool);
   const breakOff = (error: unknown) => port.stream.reset(messageOf(error));
+  const watch = new ClientWatch(connection, breakOff);
+  const junction: Junction = { connection, port, buffer, watch, sent: 0, received: 0 };
   const pumps = [
-    pumpOut(connection, port, counts).catch(breakOff),
-    pumpIn(connection, port, counts).catch(breakOff),
+    pumpOut(junction).catch(breakOff).finally(() => buffer.shrink()),
+    pumpIn(junction).catch(breakOff),
   ];
   const closed = await port.closed;
   if (closed.how === "finished") connection.close();
   else connection.reset();
   await Promise.all(pumps);
-  return { closed, ...counts };
+  watch.stop();
+  return { closed, sent: junction.sent, received: junction.received };
 }
 
-async function pumpOut(
-  connection: TcpConnection,
-  port: StreamPort,
-  counts: { sent: number },
-): Promise<void> {
-  const buffer = new Uint8Array(readLength);
+async function pumpOut(junction: Junction): Promise<void> {
+  const { connection, port, buffer } = junction;
   while (true) {
-    const length = Math.min(await sendable(connection, port), buffer.length);
-    const count = await connection.read(buffer.subarray(0, length));
+    if (port.stream.sendableLength === 0) {
+      buffer.shrink();
+      await untilSendable(junction);
+    }
+    const count = await connection.read(buffer.bytes);
     if (count === null) break;
-    await sendAll(connection, port, buffer.subarray(0, count));
-    counts.sent += count;
+    await sendAll(junction, count);
+    junction.sent += count;
+    buffer.handleRead(count);
   }
   port.stream.end();
 }
 
-/** What may be sent can have shrunk while the socket was read: control takes room as well. */
-async function sendAll(
-  connection: TcpConnection,
-  port: StreamPort,
-  bytes: Uint8Array,
-): Promise<void> {
-  for (let rest = bytes; rest.length > 0;) {
-    const length = Math.min(await sendable(connection, port), rest.length);
-    port.stream.send(rest.subarray(0, length));
-    rest = rest.subarray(length);
+/** Sends so many bytes of the buffer, in messages as long as they may be at each moment. */
+async function sendAll(junction: Junction, length: number): Promise<void> {
+  const { port: { stream }, buffer: { bytes } } = junction;
+  for (let start = 0; start < length;) {
+    const end = Math.min(start + stream.sendableLength, length);
+    if (end === start) await untilSendable(junction);
+    else stream.send(bytes, start, end);
+    start = end;
   }
 }
 
-/**
- * How much may be sent, once that is anything. While the other side takes nothing the socket is not
- * read, so a client that has given up is looked for.
- */
-async function sendable(connection: TcpConnection, port: StreamPort): Promise<number> {
-  const length = port.stream.sendableLength;
-  if (length > 0) return length;
-  const { promise: gone, reject } = Promise.withResolvers<never>();
-  const timer = setInterval(() => connection.probe().catch(reject), probeInterval);
-  try {
-    return await Promise.race([port.sendable(), gone]);
-  } finally {
-    clearInterval(timer);
-  }
+/** Waits until something may be sent. */
+async function untilSendable({ port, watch }: Junction): Promise<void> {
+  watch.beginWait();
+  await port.untilSendable();
+  watch.endWait();
 }
 
-async function pumpIn(
-  connection: TcpConnection,
-  port: StreamPort,
-  counts: { received: number },
-): Promise<void> {
-  while (true) {
-    const bytes = await port.read();
-    if (bytes === undefined) break;
-    await connection.write(bytes);
-    counts.received += bytes.length;
-    port.stream.consume(bytes.length);
-  }
+async function pumpIn(junction: Junction): Promise<void> {
+  const { connection, port } = junction;
+  while (await port.hasPayload()) junction.received += await port.writeTo(connection);
   await connection.endWrite();
   port.stream.confirmEnd();
 }

@@ -1,12 +1,10 @@
 /** A tunnel stream as awaited reads and writes, for the pumps that join it to a socket. */
+import type { BufferPool } from "../buffer_pool.ts";
 import type { StreamClosed, TunnelStream, TunnelStreamHandler } from "../tunnel/tunnel_stream.ts";
+import { BlockQueue, type ByteSink } from "./block_queue.ts";
 
 /** How long the other node has to close a channel whose stream is over, in ms. */
 const releaseTimeout = 10_000;
-
-/** Shorter messages are gathered while they wait, in chunks of so much. Bytes. */
-const smallLength = 4_096;
-const tailLength = 16_384;
 
 /** Rejects what waits on a stream that was broken off. */
 export class StreamBroken extends Error {
@@ -19,61 +17,54 @@ export class StreamPort implements TunnelStreamHandler {
   /** Resolves, never rejects, when the stream is over. */
   readonly closed: Promise<StreamClosed>;
   readonly #resolveClosed: (closed: StreamClosed) => void;
-  readonly #chunks: Uint8Array[] = [];
-  /** The last chunk, where it is one that small messages are gathered in. */
-  #tail: Uint8Array<ArrayBuffer> | undefined;
+  readonly #received: BlockQueue;
   #isEnded = false;
   #isClosed = false;
   #wakeReader: (() => void) | undefined;
   #wakeWriter: (() => void) | undefined;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(stream: TunnelStream) {
+  /** What is received waits in blocks of the pool. */
+  constructor(stream: TunnelStream, { pool }: { pool: BufferPool }) {
     const { promise, resolve } = Promise.withResolvers<StreamClosed>();
     this.closed = promise;
     this.#resolveClosed = resolve;
+    this.#received = new BlockQueue(pool);
     this.stream = stream;
     stream.handler = this;
   }
 
-  /** The next payload, or undefined at its end. Throws {@link StreamBroken}. */
-  async read(): Promise<Uint8Array | undefined> {
+  /** Waits for payload: true when some is there, false at its end. Throws {@link StreamBroken}. */
+  async hasPayload(): Promise<boolean> {
     while (true) {
       if (this.#isClosed) throw new StreamBroken("the stream is broken off");
-      const chunk = this.#chunks.shift();
-      if (chunk !== undefined || this.#isEnded) return chunk;
+      if (!this.#received.isEmpty) return true;
+      if (this.#isEnded) return false;
       await new Promise<void>((resolve) => this.#wakeReader = resolve);
     }
   }
 
-  /** How many bytes may be sent, at least one. Throws {@link StreamBroken}. */
-  async sendable(): Promise<number> {
+  /** Writes payload that is there, and returns how many bytes that were. */
+  async writeTo(sink: ByteSink): Promise<number> {
+    const length = await this.#received.writeTo(sink);
+    this.stream.consume(length);
+    return length;
+  }
+
+  /** Waits until something may be sent. Throws {@link StreamBroken}. */
+  async untilSendable(): Promise<void> {
     while (true) {
       if (this.#isClosed) throw new StreamBroken("the stream is broken off");
-      const length = this.stream.sendableLength;
-      if (length > 0) return length;
+      if (this.stream.sendableLength > 0) return;
       await new Promise<void>((resolve) => this.#wakeWriter = resolve);
     }
   }
 
   handleOpened(): void {}
 
-  handlePayload(bytes: Uint8Array): void {
-    if (bytes.length >= smallLength || this.#chunks.length === 0) this.#chunks.push(bytes);
-    else this.#appendToTail(bytes);
+  handlePayload(bytes: Uint8Array, start: number, end: number): void {
+    this.#received.append(bytes, start, end);
     this.#wakeReader?.();
-  }
-
-  /** Small messages that wait share memory: each alone would hold a packet's worth of it. */
-  #appendToTail(bytes: Uint8Array): void {
-    const tail = this.#tail;
-    const isOpen = tail !== undefined && tail === this.#chunks.at(-1) &&
-      tail.length + bytes.length <= tailLength;
-    const [buffer, start] = isOpen ? [tail.buffer, tail.length] : [new ArrayBuffer(tailLength), 0];
-    if (isOpen) this.#chunks.pop();
-    this.#tail = new Uint8Array(buffer, 0, start + bytes.length);
-    this.#tail.set(bytes, start);
-    this.#chunks.push(this.#tail);
   }
 
   handleEnd(): void {
@@ -87,7 +78,7 @@ export class StreamPort implements TunnelStreamHandler {
 
   handleClosed(closed: StreamClosed): void {
     this.#isClosed = true;
-    this.#chunks.length = 0;
+    this.#received.close();
     this.#resolveClosed(closed);
     this.#wakeReader?.();
     this.#wakeWriter?.();

@@ -1,5 +1,6 @@
 /** The egress side of TCP forwarding: local listeners, each connection a stream over a link. */
 import { getLogger } from "@logtape/logtape";
+import type { BufferPool } from "../buffer_pool.ts";
 import type { Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
@@ -24,12 +25,17 @@ export interface LinkSource {
 export class TcpForward {
   readonly #target: string;
   readonly #links: LinkSource;
+  readonly #pool: BufferPool;
   readonly #listeners: TcpListener[];
 
   /** Binds its listeners. Throws an Error naming the address that cannot be bound. */
-  constructor(spec: ForwardSpec, links: LinkSource) {
+  constructor(
+    spec: ForwardSpec,
+    { links, pool }: { links: LinkSource; pool: BufferPool },
+  ) {
     this.#target = formatEndpoint(spec.target);
     this.#links = links;
+    this.#pool = pool;
     this.#listeners = bindAll(spec, (connection) => void this.#serve(connection));
   }
 
@@ -62,7 +68,7 @@ export class TcpForward {
     }
     const port = this.#open(link);
     if (port === undefined) return connection.reset();
-    const { closed, sent, received } = await relay(connection, port);
+    const { closed, sent, received } = await relay(connection, port, { pool: this.#pool });
     if (closed.how === "refused") {
       log.warn("{client} to {target}: refused by the other node: {reason}", {
         event: "refused",
@@ -86,7 +92,8 @@ export class TcpForward {
   #open(link: Link): StreamPort | undefined {
     try {
       const channel = link.openChannel({ label: this.#target, protocol: tcpProtocol });
-      return new StreamPort(new TunnelStream(channel, { role: "opener" }));
+      const stream = new TunnelStream(channel, { role: "opener" });
+      return new StreamPort(stream, { pool: this.#pool });
     } catch (error) {
       log.warn("cannot open a stream to {target}: {problem}", {
         target: this.#target,

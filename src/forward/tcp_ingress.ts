@@ -1,6 +1,7 @@
 /** The ingress side of TCP forwarding: judges, dials and relays each stream a peer opens. */
 import { getLogger } from "@logtape/logtape";
 import type { AllowList } from "../access/allow_list.ts";
+import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
 import { type Endpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
@@ -14,9 +15,9 @@ const log = getLogger(["aetherport", "ingress"]);
 /** Serves one channel until its stream is over. Never throws. */
 export async function serveTcpChannel(
   channel: Channel,
-  { allowList, peer }: { allowList: AllowList; peer: string },
+  { allowList, peer, pool }: { allowList: AllowList; peer: string; pool: BufferPool },
 ): Promise<void> {
-  const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }));
+  const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
   const target = judge(channel, allowList);
   if ("code" in target) {
     refuse(port, { peer, target: channel.label, ...target });
@@ -27,7 +28,7 @@ export async function serveTcpChannel(
   try {
     const connection = await dialTarget(target, { signal: abort.signal });
     port.stream.accept();
-    const { closed, sent, received } = await relay(connection, port);
+    const { closed, sent, received } = await relay(connection, port, { pool });
     const how = closed.how === "finished" ? "finished" : closed.reason;
     log.debug("{target} for {peer}: {how}, {sent} bytes out, {received} in", {
       event: "stream-closed",

@@ -9,13 +9,12 @@ import type { Judge } from "../identity/judge.ts";
 import type { Peer } from "../identity/verify.ts";
 import type { Candidate, SessionDescription } from "./session_description.ts";
 
-/** The bytes of one message, or a text. Binary messages are payload, texts are control. */
-export type ChannelMessage = Uint8Array | string;
-
-/** What a channel tells its user. */
+/** What a channel tells its user, who may send, consume and close within each of these calls. */
 export interface ChannelHandler {
-  /** A message arrived. Its bytes are the handler's to keep. */
-  handleMessage(message: ChannelMessage): void;
+  /** A binary message arrived: `bytes[start..end)`, lent until this returns. */
+  handleBinary(bytes: Uint8Array, start: number, end: number): void;
+  /** A text message arrived. */
+  handleText(text: string): void;
   /** The buffer of messages to send has room again after it was full. */
   handleWritable(): void;
   /** Nothing more comes or goes: closed by the other node, or with the link. Called once. */
@@ -28,14 +27,22 @@ export interface Channel {
   readonly label: string;
   /** DCEP's protocol field: the kind of stream and its version. */
   readonly protocol: string;
-  /** The longest message that may be sent, in bytes. */
+  /** The longest message that may be sent now, in bytes: it changes with the path. */
   readonly maxMessageLength: number;
   /** Bytes that may be sent now before the buffer is full. */
   readonly sendableLength: number;
   /** Set by the user right after the channel was made. */
   handler: ChannelHandler | undefined;
-  /** Sends a message; its bytes are copied before this returns. Does nothing once closed. */
-  send(message: ChannelMessage): void;
+  /** Sends `bytes[start..end)` as one message, copied before this returns; nothing once closed. */
+  sendBinary(bytes: Uint8Array, start: number, end: number): void;
+  /** Sends a text message. Does nothing once closed. */
+  sendText(text: string): void;
+  /**
+   * So many bytes of the binary messages that arrived were handed on. What arrived and was not
+   * consumed narrows the link's receive window. All of a closed channel counts as consumed, and
+   * this does nothing then.
+   */
+  consume(length: number): void;
   /**
    * Closes both ways, after what was sent has been delivered. `handleClosed` is not called for it.
    * A second call does nothing.
@@ -51,6 +58,8 @@ export interface LinkPath {
   readonly remote: string;
   /** Through a TURN server, or not. */
   readonly isRelayed: boolean;
+  /** The round trip in ms, where it was measured. */
+  readonly rtt?: number | undefined;
 }
 
 /** What a link tells its user. */
@@ -86,7 +95,10 @@ export interface Link {
   addCandidate(candidate: Candidate | undefined): void;
   /** Ends the link once it has no channels. */
   drain(reason: string): void;
-  /** Ends the link and tells the other node. `handleClosed` is called with the reason. */
+  /**
+   * Ends the link and tells the other node. `handleClosed` is called with the reason. Resolves when
+   * nothing is left of it, also where it had ended before.
+   */
   close(reason: string): Promise<void>;
 }
 

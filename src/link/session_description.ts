@@ -108,6 +108,44 @@ function parseFingerprint(lines: readonly string[]): string {
   return value;
 }
 
+/** Which of the two begins the DTLS handshake: the offerer or the answerer. */
+export type DtlsClientSide = "offerer" | "answerer";
+
+/**
+ * Who is the DTLS client, by the a=setup of both (RFC 8842, section 5). Both sides ask this with the
+ * same two values, and so agree. Throws {@link DescriptionError} where they conflict.
+ *
+ * RFC 4145, section 4.1, as far as it applies:
+ *
+ * ```text
+ * Offer      Answer
+ * active     passive
+ * passive    active
+ * actpass    active / passive
+ * ```
+ */
+export function dtlsClientOf(
+  { offer, answer }: Readonly<Record<"offer" | "answer", SessionDescription["setup"]>>,
+): DtlsClientSide {
+  switch (answer) {
+    case "actpass":
+      throw new DescriptionError("its setup leaves the role open");
+    case "active":
+      if (offer === "active") throw roleConflict(answer);
+      return "answerer";
+    case "passive":
+      if (offer === "passive") throw roleConflict(answer);
+      return "offerer";
+  }
+}
+
+function roleConflict(setup: "active" | "passive"): DescriptionError {
+  const role = setup === "active" ? "begins" : "waits for";
+  return new DescriptionError(
+    `its setup is ${setup} as the offer's: each side ${role} the handshake`,
+  );
+}
+
 /** RFC 8842, section 5.2 and 5.3: an offer leaves the choice, an answer makes it. */
 function parseSetup(type: "offer" | "answer", setup: string): SessionDescription["setup"] {
   const isChoice = setup === "actpass";
@@ -187,9 +225,4 @@ export function writeSessionDescription(description: SessionDescription): string
 export function writeCandidate({ foundation, priority, address, port, type }: Candidate): string {
   const related = type === "host" ? "" : " raddr 0.0.0.0 rport 0";
   return `candidate:${foundation} 1 udp ${priority} ${address} ${port} typ ${type}${related}`;
-}
-
-/** True for 127.0.0.0/8 and ::1. */
-export function isLoopback({ address }: Candidate): boolean {
-  return address === "::1" || address.startsWith("127.");
 }

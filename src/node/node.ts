@@ -4,6 +4,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { AllowList } from "../access/allow_list.ts";
+import type { BufferPool } from "../buffer_pool.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
 import { TcpForward } from "../forward/tcp_egress.ts";
 import { serveTcpChannel } from "../forward/tcp_ingress.ts";
@@ -32,6 +33,7 @@ interface Waiter {
 export class Node {
   readonly #routedForwards: readonly RoutedForward[];
   readonly #allowList: AllowList;
+  readonly #pool: BufferPool;
   readonly #forwards: TcpForward[] = [];
   /** All links that have not ended, with their routes. */
   readonly #links = new Map<Link, string | undefined>();
@@ -39,16 +41,22 @@ export class Node {
   readonly #waiters = new Set<Waiter>();
 
   constructor(
-    { forwards, allowList }: { forwards: readonly RoutedForward[]; allowList: AllowList },
+    { forwards, allowList, pool }: {
+      forwards: readonly RoutedForward[];
+      allowList: AllowList;
+      pool: BufferPool;
+    },
   ) {
     this.#routedForwards = forwards;
     this.#allowList = allowList;
+    this.#pool = pool;
   }
 
   /** Binds all listeners. Throws an Error naming the address that cannot be bound. */
   listen(): void {
     for (const { spec, route } of this.#routedForwards) {
-      const forward = new TcpForward(spec, { acquire: () => this.acquire(route) });
+      const links = { acquire: () => this.acquire(route) };
+      const forward = new TcpForward(spec, { links, pool: this.#pool });
       this.#forwards.push(forward);
       log.info("listening on {addresses} for {target}", {
         event: "listening",
@@ -79,7 +87,11 @@ export class Node {
         observer.handleUp();
       },
       handleChannel: (channel) =>
-        void serveTcpChannel(channel, { allowList: this.#allowList, peer: nameOf(link) }),
+        void serveTcpChannel(channel, {
+          allowList: this.#allowList,
+          peer: nameOf(link),
+          pool: this.#pool,
+        }),
       handleClosed: (reason) => {
         this.#links.delete(link);
         const [event, what] = wasUp ? ["link-down", "has ended"] : ["link-failed", "failed"];

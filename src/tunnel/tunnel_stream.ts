@@ -6,7 +6,7 @@
  * then nothing of the other side is under way any more. The side for which it is over on sending
  * waits for that, and its owner gives up waiting after a while.
  */
-import type { Channel, ChannelHandler, ChannelMessage } from "../link/link.ts";
+import type { Channel, ChannelHandler } from "../link/link.ts";
 import {
   type ControlMessage,
   maxCreditLength,
@@ -26,8 +26,11 @@ const receiveWindow = 1_048_576;
 export interface TunnelStreamHandler {
   /** The other side has dialled the target (only to the opener). */
   handleOpened(): void;
-  /** Payload came; it is the handler's, and counts against the window until it is consumed. */
-  handlePayload(bytes: Uint8Array): void;
+  /**
+   * Payload came: `bytes[start..end)`, lent until this returns. It counts against the window until
+   * it is consumed.
+   */
+  handlePayload(bytes: Uint8Array, start: number, end: number): void;
   /** The other side sends no more payload. */
   handleEnd(): void;
   /** `sendableLength` has grown from zero. */
@@ -76,7 +79,7 @@ export class TunnelStream implements ChannelHandler {
     return this.#channel.label;
   }
 
-  /** Bytes that `send` takes now; zero while credit or the channel's buffer is used up. */
+  /** The longest message that `send` takes now; zero while credit or the channel's buffer is used up. */
   get sendableLength(): number {
     if (this.#isClosed || this.#outbound !== "open") return 0;
     const { sendableLength, maxMessageLength } = this.#channel;
@@ -99,11 +102,14 @@ export class TunnelStream implements ChannelHandler {
     this.#finish({ how: "refused", code, reason });
   }
 
-  /** Sends payload, at most `sendableLength` bytes, which are copied before this returns. */
-  send(bytes: Uint8Array): void {
-    if (bytes.length > this.sendableLength) throw new RangeError("more than may be sent");
-    this.#credit -= bytes.length;
-    this.#channel.send(bytes);
+  /**
+   * Sends payload, `bytes[start..end)`, which is copied before this returns.
+   * @throws {RangeError} where it is more than `sendableLength`
+   */
+  send(bytes: Uint8Array, start: number, end: number): void {
+    if (end - start > this.sendableLength) throw new RangeError("more than may be sent");
+    this.#credit -= end - start;
+    this.#channel.sendBinary(bytes, start, end);
   }
 
   /** Half-close: no more payload goes out. */
@@ -113,11 +119,16 @@ export class TunnelStream implements ChannelHandler {
     this.#write({ type: "end" });
   }
 
-  /** Payload was handed over: the other side may send as much again. */
+  /**
+   * Payload was handed over: the other side may send as much again. What a stream that is over has
+   * not consumed counts as consumed.
+   */
   consume(length: number): void {
+    if (this.#isClosed) return;
     this.#unconsumed -= length;
+    this.#channel.consume(length);
     const grant = receiveWindow - this.#granted - this.#unconsumed;
-    if (this.#isClosed || this.#inbound !== "open" || grant < receiveWindow / 4) return;
+    if (this.#inbound !== "open" || grant < receiveWindow / 4) return;
     this.#granted += grant;
     this.#write({ type: "credit", bytes: grant });
   }
@@ -145,12 +156,19 @@ export class TunnelStream implements ChannelHandler {
     this.handler?.handleReleased();
   }
 
-  handleMessage(message: ChannelMessage): void {
-    if (typeof message === "string") {
-      this.#handleControl(message);
-    } else if (!this.#isClosed) {
-      this.#handlePayload(message);
-    }
+  handleBinary(bytes: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (length === 0) return;
+    this.#unconsumed += length;
+    if (this.#isClosed) return this.#consumeRest();
+    const fault = this.#faultOfPayload(length);
+    if (fault !== undefined) return this.reset(fault);
+    this.#granted -= length;
+    this.handler?.handlePayload(bytes, start, end);
+  }
+
+  handleText(text: string): void {
+    this.#handleControl(parseControlMessage(text));
   }
 
   handleWritable(): void {
@@ -164,22 +182,21 @@ export class TunnelStream implements ChannelHandler {
     this.release();
   }
 
-  #handlePayload(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    if (this.#inbound !== "open") return this.reset("payload after the end");
-    if (this.#role === "opener" && !this.#isOpened) return this.reset("payload before opened");
-    if (bytes.length > this.#granted) return this.reset("payload beyond the credit");
-    this.#granted -= bytes.length;
-    this.#unconsumed += bytes.length;
-    this.handler?.handlePayload(bytes);
+  /** Why payload must not come now; undefined where it may. */
+  #faultOfPayload(length: number): string | undefined {
+    if (this.#inbound !== "open") return "payload after the end";
+    if (this.#role === "opener" && !this.#isOpened) return "payload before opened";
+    return length > this.#granted ? "payload beyond the credit" : undefined;
   }
 
-  #handleControl(text: string): void {
-    const message = parseControlMessage(text);
-    if (message?.type === "reset" || message?.type === "refused") {
-      this.#handleBreak(message);
-      return;
-    }
+  /** Nobody will hand on what is left, so it must not narrow the link's window. */
+  #consumeRest(): void {
+    this.#channel.consume(this.#unconsumed);
+    this.#unconsumed = 0;
+  }
+
+  #handleControl(message: ControlMessage | undefined): void {
+    if (message?.type === "reset" || message?.type === "refused") return this.#handleBreak(message);
     if (this.#isClosed) return;
     switch (message?.type) {
       case "opened":
@@ -227,12 +244,13 @@ export class TunnelStream implements ChannelHandler {
   }
 
   #write(message: ControlMessage): void {
-    this.#channel.send(writeControlMessage(message));
+    this.#channel.sendText(writeControlMessage(message));
   }
 
   #finish(closed: StreamClosed): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#consumeRest();
     this.handler?.handleClosed(closed);
   }
 }

@@ -124,6 +124,7 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
     AETHERPORT_ALLOW: "127.0.0.1:80,*:443",
     AETHERPORT_SIGNAL_TYPE: "tty",
     AETHERPORT_ICE_SERVER: "stun:192.0.2.1:3478,turn:me:secret@192.0.2.2",
+    AETHERPORT_RELAY_ONLY: "true",
     AETHERPORT_EXIT_ON_FAILURE: "true",
     AETHERPORT_VERBOSE: "1",
     AETHERPORT_LOG_FORMAT: "json",
@@ -138,6 +139,7 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
     "stun 192.0.2.1:3478",
     "turn 192.0.2.2",
   ]);
+  equal(options.isRelayOnly, true);
   equal(options.exitOnFailure, true);
   deepEqual(options.logging, { level: "verbose", format: "json" });
 });
@@ -203,6 +205,7 @@ Deno.test("what is not said has its default", async () => {
     identityFiles: undefined,
     allowedPeers: [],
     iceServers: publicIceServers,
+    isRelayOnly: false,
     exitOnFailure: false,
     logging: { level: "normal", format: "text" },
   });
@@ -242,11 +245,37 @@ Deno.test("a bad ICE server in the environment names the variable", async () => 
   );
 });
 
+Deno.test("the secrets of TURN servers may be in files and in the environment", async () => {
+  const file = await Deno.makeTempFile();
+  try {
+    await Deno.writeTextFile(file, "from a file\n");
+    const args = [
+      `turn:me@192.0.2.1?secret-file=${file}`,
+      "turns:me@192.0.2.2?secret-env=MY_TURN_SECRET",
+      "turn:me:in%20the%20URL@192.0.2.3",
+    ].flatMap((url) => ["--ice-server", url]);
+    const environment = { ...allow, MY_TURN_SECRET: "from the environment" };
+    const { iceServers, isRelayOnly } = await proxyOptions([...args, "--relay-only"], environment);
+    equal(isRelayOnly, true);
+    deepEqual(iceServers.map(({ password, secret }) => [password, secret]), [
+      ["from a file", undefined],
+      ["from the environment", undefined],
+      ["in the URL", undefined],
+    ]);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
 Deno.test("refuses what makes no sense together", async () => {
   const refused: string[][] = [
     [],
     ["--verbose"],
     ["-w", "a:1", "--ice-server", "none", "--ice-server", "stun:192.0.2.1"],
+    ["-w", "a:1", "--relay-only"],
+    ["-w", "a:1", "--relay-only", "--ice-server", "stun:192.0.2.1"],
+    ["-w", "a:1", "--relay-only", "--ice-server", "none"],
+    ["-w", "a:1", "--ice-server", "turn:me@192.0.2.1?secret-file=/there/is/none"],
   ];
   for (const args of refused) await rejects(proxyOptions(args, {}), BadInput, args.join(" "));
   await rejects(proxyOptions(["-w", "a:1", "--verbose", "--quiet"], {}), /cannot be used with/);

@@ -50,7 +50,15 @@ Deno.test("the help has every flag and examples, and ends with 0", async () => {
   for (const args of [["--help"], ["-h"], ["proxy", "--help"]]) {
     const { code, stdout, stderr } = await run(args);
     deepEqual([code, stderr], [0, ""]);
-    const flags = ["forward", "allow", "signal-type", "ice-server", "exit-on-failure", "verbose"];
+    const flags = [
+      "forward",
+      "allow",
+      "signal-type",
+      "ice-server",
+      "relay-only",
+      "exit-on-failure",
+      "verbose",
+    ];
     for (const flag of [...flags, "quiet", "log-format", "help"]) {
       match(stdout, new RegExp(`--${flag}\\b`));
     }
@@ -71,6 +79,7 @@ Deno.test("bad usage ends with 2 and one line on stderr", async () => {
     [["-f", "8080:80"], /column 8: .*Example:/],
     [["--signal-type", "pigeon", "-w", "a:1"], /pigeon/],
     [["--ice-server", "http://x", "-w", "a:1"], /--ice-server: not a stun: or turn: URL/],
+    [["--relay-only", "-w", "a:1"], /--relay-only needs a TURN server: --ice-server turn:/],
     [["proxy", "--log-format", "xml", "-w", "a:1"], /xml/],
   ];
   const endings = await Promise.all(bad.map(([args]) => run(args)));

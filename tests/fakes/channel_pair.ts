@@ -1,9 +1,11 @@
 /**
  * Channels joined in memory. What one end sends arrives at the other in order: when a test says so,
- * or by itself. Buffers are as small as the test wants, so that back-pressure is met.
+ * or by itself. Buffers are as small as the test wants, so that back-pressure is met. Bytes are lent
+ * and overwritten, so that a view that was kept is found out.
  */
-import type { Channel, ChannelHandler, ChannelMessage } from "../../src/link/link.ts";
+import type { Channel, ChannelHandler } from "../../src/link/link.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
+import { POISON } from "../sim/lent_memory.ts";
 
 /** When messages arrive: at `step()`, as microtasks, or one in each turn of the event loop. */
 export type Pace = "step" | "microtask" | "turn";
@@ -31,6 +33,9 @@ export class Lane {
   }
 }
 
+/** What lies before and behind lent bytes, so that nobody gets away with taking all. */
+const guardLength = 13;
+
 /** How a fake channel behaves. */
 export interface FakeChannelOptions {
   readonly label?: string;
@@ -44,15 +49,17 @@ export interface FakeChannelOptions {
 export class FakeChannel implements Channel {
   readonly label: string;
   readonly protocol: string;
-  readonly maxMessageLength: number;
+  /** A test may change it, as a path does. */
+  maxMessageLength: number;
   handler: ChannelHandler | undefined;
   /** All that this end has sent. */
-  readonly sent: ChannelMessage[] = [];
+  readonly sent: (Uint8Array | string)[] = [];
   readonly #capacity: number;
   readonly #lane: Lane;
   readonly #onClosed: (channel: FakeChannel) => void;
   #peer: FakeChannel | undefined;
   #underWay = 0;
+  #unconsumedLength = 0;
   #wasFull = false;
   #isClosed = false;
 
@@ -80,6 +87,11 @@ export class FakeChannel implements Channel {
     return free;
   }
 
+  /** What has arrived as binary messages and was not consumed, in bytes. */
+  get unconsumedLength(): number {
+    return this.#unconsumedLength;
+  }
+
   /** The control messages this end has sent, parsed. */
   get control(): { readonly type: string; readonly bytes?: number }[] {
     return this.sent.filter((message) => typeof message === "string").map((one) => JSON.parse(one));
@@ -89,12 +101,25 @@ export class FakeChannel implements Channel {
     this.#peer = peer;
   }
 
-  send(message: ChannelMessage): void {
+  sendBinary(bytes: Uint8Array, start: number, end: number): void {
+    this.#send(bytes.slice(start, end));
+  }
+
+  sendText(text: string): void {
+    this.#send(text);
+  }
+
+  consume(length: number): void {
     if (this.#isClosed) return;
-    const copy = typeof message === "string" ? message : message.slice();
-    this.sent.push(copy);
-    this.#underWay += copy.length;
-    this.#lane.push(() => this.#arrive(copy));
+    if (length > this.#unconsumedLength) throw new RangeError("consumed more than has arrived");
+    this.#unconsumedLength -= length;
+  }
+
+  #send(message: Uint8Array | string): void {
+    if (this.#isClosed) return;
+    this.sent.push(message);
+    this.#underWay += message.length;
+    this.#lane.push(() => this.#arrive(message));
   }
 
   /** What was sent before still arrives, then the other end is closed. */
@@ -108,17 +133,33 @@ export class FakeChannel implements Channel {
     if (this.#markClosed()) this.handler?.handleClosed();
   }
 
+  /** A message of the other end arrives. */
+  deliver(message: Uint8Array | string): void {
+    if (this.#isClosed) return;
+    if (typeof message === "string") this.handler?.handleText(message);
+    else this.#lend(message);
+  }
+
+  #lend(message: Uint8Array): void {
+    const end = guardLength + message.length;
+    const memory = new Uint8Array(end + guardLength).fill(POISON);
+    memory.set(message, guardLength);
+    this.#unconsumedLength += message.length;
+    this.handler?.handleBinary(memory, guardLength, end);
+    memory.fill(POISON);
+  }
+
   #markClosed(): boolean {
     if (this.#isClosed) return false;
     this.#isClosed = true;
+    this.#unconsumedLength = 0;
     this.#onClosed(this);
     return true;
   }
 
-  #arrive(message: ChannelMessage): void {
+  #arrive(message: Uint8Array | string): void {
     this.#underWay -= message.length;
-    const peer = this.#peer;
-    if (peer !== undefined && !peer.isClosed) peer.handler?.handleMessage(message);
+    this.#peer?.deliver(message);
     if (this.#wasFull && !this.#isClosed && this.#underWay <= this.#capacity / 2) {
       this.#wasFull = false;
       this.handler?.handleWritable();

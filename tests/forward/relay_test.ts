@@ -1,4 +1,5 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import { BufferPool } from "../../src/buffer_pool.ts";
 import { relay, type RelaySummary } from "../../src/forward/relay.ts";
 import { StreamPort } from "../../src/forward/stream_port.ts";
 import { dialTcp } from "../../src/socket/dial_tcp.ts";
@@ -23,6 +24,8 @@ const never = new AbortController().signal;
 interface Tunnel<Client> {
   readonly client: Client;
   readonly pair: ChannelPair;
+  /** What both relays take their blocks from. */
+  readonly pool: BufferPool;
   /** Both ends of the relay, when they are done. */
   readonly summaries: Promise<[egress: RelaySummary, ingress: RelaySummary]>;
 }
@@ -49,24 +52,28 @@ async function tunnelFrom<Client>(
   connect: (port: number) => Promise<Client>,
   { port }: Service,
 ): Promise<Tunnel<Client>> {
-  const pair = channelPair({ pace: "turn" });
+  const [pool, pair] = [new BufferPool(), channelPair({ pace: "turn" })];
   const { client, accepted } = await acceptOne(connect);
   const dialled = await dialTcp({ address: "127.0.0.1", port, signal: never });
-  const egress = new StreamPort(new TunnelStream(pair.a, { role: "opener" }));
-  const ingress = new StreamPort(new TunnelStream(pair.z, { role: "acceptor" }));
+  const egress = new StreamPort(new TunnelStream(pair.a, { role: "opener" }), { pool });
+  const ingress = new StreamPort(new TunnelStream(pair.z, { role: "acceptor" }), { pool });
   ingress.stream.accept();
-  const summaries = Promise.all([relay(accepted, egress), relay(dialled, ingress)]);
-  return { client, pair, summaries };
+  const summaries = Promise.all([
+    relay(accepted, egress, { pool }),
+    relay(dialled, ingress, { pool }),
+  ]);
+  return { client, pair, pool, summaries };
 }
 
 /** Both relays are done and hold nothing. */
 async function finished(
-  { client, pair, summaries }: Tunnel<Deno.TcpConn>,
+  { client, pair, pool, summaries }: Tunnel<Deno.TcpConn>,
 ): Promise<RelaySummary[]> {
   const both = await summaries;
   client.close();
   await Promise.resolve();
   ok(pair.a.isClosed || pair.z.isClosed);
+  equal(pool.lentCount, 0);
   return both;
 }
 
@@ -164,11 +171,12 @@ Deno.test("a client's reset is the target's reset", { ignore: !isLinux }, async 
     ending.resolve(await readToEnd(connection).catch((error: unknown) => error));
     connection.close();
   });
-  const { client, summaries } = await tunnelFrom(resettableClient, service);
+  const { client, pool, summaries } = await tunnelFrom(resettableClient, service);
   client.resetAndDestroy();
   ok(await ending.promise instanceof Deno.errors.ConnectionReset);
   const [egress] = await summaries;
   equal(egress.closed.how, "reset");
+  equal(pool.lentCount, 0);
 });
 
 Deno.test("a link that dies midway is an error for the client, and no clean end", {
@@ -221,13 +229,13 @@ Deno.test("a link that dies after the client's end is an error for its reply", {
 });
 
 Deno.test("credit that takes room in the channel while the socket is read breaks nothing", async () => {
-  const pair = channelPair({ capacity: 16_384 });
+  const [pool, pair] = [new BufferPool(), channelPair({ capacity: 16_384 })];
   const { client, accepted } = await acceptOne(plainClient);
-  const egress = new StreamPort(new TunnelStream(pair.a, { role: "opener" }));
+  const egress = new StreamPort(new TunnelStream(pair.a, { role: "opener" }), { pool });
   const ingress = new TunnelStream(pair.z, { role: "acceptor" });
-  const done = relay(accepted, egress);
+  const done = relay(accepted, egress, { pool });
   ingress.accept();
-  ingress.send(testBytes(10_000));
+  ingress.send(testBytes(10_000), 0, 10_000);
   pair.settle();
   // The relay now waits for the client to send, with room for 16,384 bytes. The client takes what
   // came, so credit is written into the same channel; and then the client fills what was free.
@@ -240,8 +248,55 @@ Deno.test("credit that takes room in the channel while the socket is read breaks
   ok(second instanceof Uint8Array, `the relay sent ${second}`);
   pair.die();
   await done;
+  equal(pool.lentCount, 0);
   client.close();
 });
+
+Deno.test("a connection that carried much and is idle holds no block", async () => {
+  using service = Service.echo();
+  const tunnel = await tunnelTo(service);
+  const bytes = testBytes(500_000);
+  const reading = readExactly(tunnel.client, bytes.length);
+  await writeAll(tunnel.client, bytes);
+  ok(isSame(await reading, bytes));
+  ok(tunnel.pool.freeCount > 0, "some were held");
+  while (tunnel.pool.lentCount > 0) await nextTurn();
+  await tunnel.client.closeWrite();
+  await finished(tunnel);
+});
+
+/** Writes as long as anybody takes it. */
+async function writeOn(connection: Deno.TcpConn): Promise<void> {
+  const bytes = testBytes(65_536);
+  while (true) await writeAll(connection, bytes);
+}
+
+Deno.test("connections broken off while neither end reads leave no block behind", {
+  ignore: !isLinux,
+}, async () => {
+  for (const breaker of ["client", "target", "link"] as const) {
+    const target = Promise.withResolvers<Deno.TcpConn>();
+    using service = new Service((connection) => {
+      target.resolve(connection);
+      return writeOn(connection).catch(() => {});
+    });
+    const { client, pair, pool, summaries } = await tunnelFrom(resettableClient, service);
+    client.pause();
+    for (let count = 0; count < 400; count++) client.write(testBytes(65_536));
+    // More than one direction holds: both have stalled.
+    while (pool.lentCount < 20) await nextTurn();
+    if (breaker === "client") client.resetAndDestroy();
+    else if (breaker === "target") closeWithReset(await target.promise);
+    else pair.die();
+    for (const { closed } of await summaries) equal(closed.how, "reset", breaker);
+    equal(pool.lentCount, 0, breaker);
+    client.destroy();
+  }
+});
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
 
 Deno.test("hundred connections leave no channel and no timer behind", async () => {
   using service = Service.echo();

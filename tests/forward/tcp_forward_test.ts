@@ -1,7 +1,8 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
+import { BufferPool } from "../../src/buffer_pool.ts";
 import { type ForwardSpec, parseForwardSpec } from "../../src/forward/forward_spec.ts";
-import { TcpForward } from "../../src/forward/tcp_egress.ts";
+import { type LinkSource, TcpForward } from "../../src/forward/tcp_egress.ts";
 import { serveTcpChannel } from "../../src/forward/tcp_ingress.ts";
 import { formatEndpoint } from "../../src/socket/endpoint.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
@@ -19,6 +20,9 @@ import {
 } from "../fakes/sockets.ts";
 
 const isLinux = Deno.build.os === "linux";
+
+/** What all relays of these tests take their blocks from. */
+const pool = new BufferPool();
 
 /** Two nodes' links: what the other one allows is what the rules say. */
 function joinedLinks(
@@ -39,15 +43,19 @@ function serve(link: FakeLink, rules: readonly string[]): void {
   const allowList = new AllowList(rules.map(parseAllowRule));
   link.handler = {
     handleUp: () => {},
-    handleChannel: (channel) => void serveTcpChannel(channel, { allowList, peer: "AB:CD" }),
+    handleChannel: (channel) => void serveTcpChannel(channel, { allowList, peer: "AB:CD", pool }),
     handleClosed: () => {},
   };
+}
+
+function linksOf(link: FakeLink | undefined): LinkSource {
+  return { acquire: () => Promise.resolve(link) };
 }
 
 /** A forward over a link that is up. */
 function forwardOver(link: FakeLink, spec: string | ForwardSpec) {
   const parsed = typeof spec === "string" ? parseForwardSpec(spec) : spec;
-  const forward = new TcpForward(parsed, { acquire: () => Promise.resolve(link) });
+  const forward = new TcpForward(parsed, { links: linksOf(link), pool });
   const [address = ""] = forward.addresses;
   const port = Number(address.split(":").at(-1));
   return { forward, connect: () => Deno.connect({ hostname: "127.0.0.1", port }) };
@@ -82,7 +90,7 @@ Deno.test("carries 200 connections at once, and leaves no channel behind", async
   );
   await Promise.all(all);
   forward.close();
-  while (a.channels.size + z.channels.size > 0) {
+  while (a.channels.size + z.channels.size + pool.lentCount > 0) {
     await new Promise((resolve) => setImmediate(resolve));
   }
 });
@@ -171,9 +179,32 @@ Deno.test("the opener is told why its target is not reached", async () => {
   await a.close("done");
 });
 
+Deno.test("what came for a target that is not reached is not held", async () => {
+  await LogRecorder.start();
+  const [one, other] = [new Lane("step"), new Lane("step")];
+  const options = { label: `127.0.0.1:${closedPort()}`, capacity: 1_000_000 };
+  const [near, far] = [new FakeChannel(one, options), new FakeChannel(other, options)];
+  near.join(far);
+  far.join(near);
+  const serving = serveTcpChannel(far, {
+    allowList: new AllowList([{ host: "*", port: "*" }]),
+    peer: "x",
+    pool,
+  });
+  for (let count = 0; count < 16; count++) near.sendBinary(testBytes(10_000), 0, 10_000);
+  while (one.step());
+  equal(pool.lentCount, 3);
+  await serving;
+  equal(far.control[0]?.type, "refused");
+  deepEqual([pool.lentCount, far.unconsumedLength], [0, 0]);
+  near.close();
+  while (one.step());
+});
+
 Deno.test("channels that are no forwarded connection are refused", async () => {
   const log = await LogRecorder.start();
   const [one, other] = [new Lane("microtask"), new Lane("microtask")];
+  const everything = new AllowList([{ host: "*", port: "*" }]);
   const channels = [
     { label: "127.0.0.1:80", protocol: "other/1" },
     { label: "127.0.0.1:80", protocol: "" },
@@ -188,7 +219,7 @@ Deno.test("channels that are no forwarded connection are refused", async () => {
     const [near, far] = [new FakeChannel(one, options), new FakeChannel(other, options)];
     near.join(far);
     far.join(near);
-    await serveTcpChannel(far, { allowList: new AllowList([{ host: "*", port: "*" }]), peer: "x" });
+    await serveTcpChannel(far, { allowList: everything, peer: "x", pool });
     const [refused] = far.control;
     equal(refused?.type, "refused");
     near.close();
@@ -210,7 +241,7 @@ Deno.test("a client is reset where no link comes up or no channel is free", {
   const spec = parseForwardSpec("127.0.0.1:0:127.0.0.1:80");
   const full = joinedLinks({ maxChannelCount: 0 }).a;
   for (const link of [undefined, full, linkPair().a]) {
-    const forward = new TcpForward(spec, { acquire: () => Promise.resolve(link) });
+    const forward = new TcpForward(spec, { links: linksOf(link), pool });
     const port = Number(forward.addresses[0]?.split(":").at(-1));
     const client = await Deno.connect({ hostname: "127.0.0.1", port });
     await rejects(readToEnd(client), Deno.errors.ConnectionReset);
@@ -226,7 +257,10 @@ Deno.test("a link that ends takes its connections with it, and the listener stay
   const rule = `127.0.0.1:${service.port}`;
   const links = [joinedLinks({ allowedByZ: [rule] }).a, joinedLinks({ allowedByZ: [rule] }).a];
   const spec = parseForwardSpec(`127.0.0.1:0:${rule}`);
-  const forward = new TcpForward(spec, { acquire: () => Promise.resolve(links[0]) });
+  const forward = new TcpForward(spec, {
+    links: { acquire: () => Promise.resolve(links[0]) },
+    pool,
+  });
   const port = Number(forward.addresses[0]?.split(":").at(-1));
   const connect = () => Deno.connect({ hostname: "127.0.0.1", port });
   const client = await connect();

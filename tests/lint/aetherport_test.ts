@@ -170,7 +170,7 @@ Deno.test("layers: the finding names both files and what is permitted", () => {
 
 Deno.test("packages: a package with a home is imported there and in tests", () => {
   const homes: Record<string, readonly string[]> = {
-    "werift": ["src/link/werift_link.ts"],
+    "werift": [],
     "commander": ["src/cli/program.ts"],
     "hono": ["signal/app.ts"],
     "@hono/hono": ["signal/app.ts"],

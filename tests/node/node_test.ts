@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { AllowList } from "../../src/access/allow_list.ts";
+import { BufferPool } from "../../src/buffer_pool.ts";
 import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
 import { Node } from "../../src/node/node.ts";
 import { type FakeLink, linkPair } from "../fakes/link_pair.ts";
@@ -8,10 +9,14 @@ import { freed, readToEnd, Service, testBytes, writeAll } from "../fakes/sockets
 
 const isLinux = Deno.build.os === "linux";
 
+/** What all nodes of these tests take their blocks from. */
+const pool = new BufferPool();
+
 function newNode(forwards: readonly string[] = [], rules: readonly number[] = []): Node {
   return new Node({
     forwards: forwards.map((spec) => ({ spec: parseForwardSpec(spec), route: undefined })),
     allowList: new AllowList(rules.map((port) => ({ host: "127.0.0.1", port }))),
+    pool,
   });
 }
 
@@ -183,6 +188,29 @@ Deno.test("a connection waits for the link and is then carried", async () => {
   deepEqual(await readToEnd(client), testBytes(1_000));
   client.close();
   await Promise.all([egress.close("done"), ingress.close("done")]);
+});
+
+Deno.test("a node that closes gives back what its connections held", async () => {
+  const log = await LogRecorder.start();
+  using service = new Service(async (connection) => {
+    await writeAll(connection, testBytes(20_000_000));
+  });
+  const egress = newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]);
+  const ingress = newNode([], [service.port]);
+  egress.listen();
+  const { properties } = await log.next("listening");
+  const { a, z } = linkPair({ pace: "turn" });
+  adoptAll(egress, [a]);
+  adoptAll(ingress, [z]);
+  z.goUp();
+  a.goUp();
+  const port = Number(String(properties.addresses).split(":").at(-1));
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  while (pool.lentCount < 2) await new Promise((resolve) => setImmediate(resolve));
+  await Promise.all([egress.close("done"), ingress.close("done")]);
+  await log.next("stream-closed", 2);
+  equal(pool.lentCount, 0);
+  client.close();
 });
 
 Deno.test("a connection that gets no link is reset", { ignore: !isLinux }, async () => {

@@ -1,5 +1,6 @@
 /** The program as real processes on real sockets, joined by the texts they print. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import net from "node:net";
 import { joinByPaste, NodeProcess } from "../../demo/node_process.ts";
 import { PastedTextReader, writePastedText } from "../../src/signaling/pasted_text.ts";
@@ -27,6 +28,19 @@ async function withNodes(
   } finally {
     await Promise.all(nodes.map((node) => node.stop()));
   }
+}
+
+/** Sends short requests on one connection, each when the last was answered; how many were. */
+async function converse(port: number, count: number): Promise<number> {
+  const socket = net.connect({ port, host: "127.0.0.1" });
+  for (let asked = 0; asked < count; asked++) {
+    const request = `request ${asked}`;
+    socket.write(request);
+    const [answer] = await once(socket, "data");
+    if (String(answer) !== request) return asked;
+  }
+  socket.destroy();
+  return count;
 }
 
 const egressTo = (target: string, port: number) => ["--forward", `127.0.0.1:${port}:${target}`];
@@ -135,6 +149,28 @@ Deno.test("a target that does not read blocks its client and nobody else", async
     assert.equal(isTaken, false);
     const payload = randomPayload(2_000_000);
     assert.equal(sha256(await exchange({ port, payload })), sha256(payload));
+    assert.ok(client.writableLength > 0, "the client is still blocked");
+    client.destroy();
+  });
+});
+
+Deno.test("a hundred conversations go on beside a target that does not read", async () => {
+  await using stalled = await serve((socket) => socket.pause());
+  await using service = await serve(echo);
+  const [port, stalledPort] = [freePort(), freePort()];
+  await withNodes([
+    [
+      ...egressTo(`127.0.0.1:${service.port}`, port),
+      ...egressTo(`127.0.0.1:${stalled.port}`, stalledPort),
+    ],
+    ["--allow", "127.0.0.1:*"],
+  ], async (egress, ingress) => {
+    await joinByPaste(egress!, ingress!);
+    const client = net.connect({ port: stalledPort, host: "127.0.0.1" });
+    client.on("error", () => {});
+    client.write(randomPayload(32_000_000));
+    const conversations = Array.from({ length: 100 }, () => converse(port, 20));
+    assert.deepEqual(await Promise.all(conversations), Array(100).fill(20));
     assert.ok(client.writableLength > 0, "the client is still blocked");
     client.destroy();
   });

@@ -46,11 +46,11 @@ class End implements TunnelStreamHandler {
     this.events.push("opened");
   }
 
-  handlePayload(bytes: Uint8Array): void {
+  handlePayload(bytes: Uint8Array, start: number, end: number): void {
     this.events.push("payload");
-    const expected = pattern.subarray(this.receivedLength, this.receivedLength + bytes.length);
-    this.isPatternKept &&= expected.every((byte, at) => byte === bytes[at]);
-    this.receivedLength += bytes.length;
+    const expected = pattern.subarray(this.receivedLength, this.receivedLength + end - start);
+    this.isPatternKept &&= expected.every((byte, at) => byte === bytes[start + at]);
+    this.receivedLength += end - start;
   }
 
   handleEnd(): void {
@@ -74,7 +74,7 @@ class End implements TunnelStreamHandler {
   /** Sends the next bytes of the pattern, as many as may be sent and at most so many. */
   send(length = Infinity): number {
     const count = Math.min(this.stream.sendableLength, length);
-    if (count > 0) this.stream.send(pattern.subarray(this.sentLength, this.sentLength + count));
+    if (count > 0) this.stream.send(pattern, this.sentLength, this.sentLength + count);
     this.sentLength += count;
     return count;
   }
@@ -172,7 +172,7 @@ Deno.test("nothing can be sent after the end", () => {
   const { opener, pair } = openedPair();
   opener.stream.end();
   equal(opener.stream.sendableLength, 0);
-  throws(() => opener.stream.send(new Uint8Array(1)), RangeError);
+  throws(() => opener.stream.send(pattern, 0, 1), RangeError);
   opener.stream.end();
   equal(pair.a.control.filter(({ type }) => type === "end").length, 1);
 });
@@ -291,8 +291,8 @@ Deno.test("the handler hears nothing after the end but the release", () => {
   const count = opener.events.length;
   acceptor.send(100);
   acceptor.stream.end();
-  pair.z.send(JSON.stringify({ type: "credit", bytes: 5 }));
-  pair.z.send("nonsense");
+  pair.z.sendText(JSON.stringify({ type: "credit", bytes: 5 }));
+  pair.z.sendText("nonsense");
   pair.fromZ.step();
   pair.fromZ.step();
   pair.fromZ.step();
@@ -329,7 +329,7 @@ Deno.test("a sender stops at the credit and goes on when more comes", () => {
   while (opener.send() > 0) pair.settle();
   equal(opener.sentLength, initialCredit);
   equal(acceptor.receivedLength, initialCredit);
-  throws(() => opener.stream.send(new Uint8Array(1)), RangeError);
+  throws(() => opener.stream.send(pattern, 0, 1), RangeError);
   acceptor.consume();
   pair.settle();
   equal(opener.events.at(-1), "writable");
@@ -365,12 +365,55 @@ Deno.test("sends no more at once than the channel takes in a message", () => {
   equal(opener.send(), 0);
 });
 
+Deno.test("a message is as long as the path takes when it is sent", () => {
+  const { pair, opener } = openedPair({ maxMessageLength: 1_000 });
+  equal(opener.send(), 1_000);
+  pair.a.maxMessageLength = 300;
+  equal(opener.send(), 300);
+  throws(() => opener.stream.send(pattern, 0, 301), RangeError);
+  pair.a.maxMessageLength = 2_000;
+  equal(opener.send(), 2_000);
+});
+
+Deno.test("only the bytes between start and end are sent", () => {
+  const { pair, opener } = openedPair();
+  opener.stream.send(pattern, 5, 8);
+  deepEqual(pair.a.sent.at(-1), pattern.slice(5, 8));
+});
+
+Deno.test("what was not consumed narrows the link's window", () => {
+  const { pair, opener, acceptor } = openedPair();
+  opener.send(10_000);
+  pair.settle();
+  equal(pair.z.unconsumedLength, 10_000);
+  acceptor.consume(4_000);
+  equal(pair.z.unconsumedLength, 6_000);
+  opener.stream.end();
+  pair.settle();
+  acceptor.consume();
+  equal(pair.z.unconsumedLength, 0, "consumed after the end, too");
+});
+
+Deno.test("a stream that is over narrows no window, though its channel is still open", () => {
+  const { pair, opener, acceptor } = openedPair();
+  opener.send(10_000);
+  pair.settle();
+  acceptor.stream.reset("enough");
+  equal(pair.z.isClosed, false);
+  equal(pair.z.unconsumedLength, 0, "what was held");
+  acceptor.stream.consume(10_000);
+  opener.send(5_000);
+  pair.fromA.step();
+  equal(pair.z.unconsumedLength, 0, "what came after it");
+  equal(acceptor.receivedLength, 10_000);
+});
+
 Deno.test("a peer that sends beyond its credit is reset", () => {
   const { pair, end, peer } = streamWithPeer("acceptor");
-  for (let sent = 0; sent < initialCredit; sent += 16_384) peer.send(new Uint8Array(16_384));
+  for (let sent = 0; sent < initialCredit; sent += 16_384) peer.sendBinary(pattern, 0, 16_384);
   pair.settle();
   equal(end.how, undefined);
-  peer.send(new Uint8Array(1));
+  peer.sendBinary(pattern, 0, 1);
   pair.settle();
   deepEqual(end.closed, { how: "reset", reason: "payload beyond the credit" });
 });
@@ -378,7 +421,7 @@ Deno.test("a peer that sends beyond its credit is reset", () => {
 Deno.test("credit beyond all bounds does no harm", () => {
   const { pair, end, peer } = streamWithPeer("acceptor");
   for (let count = 0; count < 10; count++) {
-    peer.send(JSON.stringify({ type: "credit", bytes: 2 ** 30 }));
+    peer.sendText(JSON.stringify({ type: "credit", bytes: 2 ** 30 }));
   }
   pair.settle();
   equal(end.how, undefined);
@@ -400,10 +443,14 @@ const faults: [fact: string, role: "opener" | "acceptor", messages: (string | nu
 for (const [fact, role, messages] of faults) {
   Deno.test(`${fact} is answered with a reset`, () => {
     const { pair, end, peer } = streamWithPeer(role);
-    for (const one of messages) peer.send(typeof one === "string" ? one : new Uint8Array(one));
+    for (const one of messages) {
+      if (typeof one === "string") peer.sendText(one);
+      else peer.sendBinary(pattern, 0, one);
+    }
     pair.settle();
     equal(end.how, "reset");
     equal(end.channel.control.at(-1)?.type, "reset");
+    equal(end.channel.unconsumedLength, 0);
     equal(end.events.filter((event) => event.startsWith("closed")).length, 1);
   });
 }
@@ -412,15 +459,15 @@ Deno.test("a second confirmation of the end is answered with a reset", () => {
   const { pair, end, peer } = streamWithPeer("acceptor");
   end.stream.accept();
   end.stream.end();
-  peer.send('{"type":"ended"}');
-  peer.send('{"type":"ended"}');
+  peer.sendText('{"type":"ended"}');
+  peer.sendText('{"type":"ended"}');
   pair.settle();
   equal(end.how, "reset");
 });
 
 Deno.test("empty payload means nothing", () => {
   const { pair, end, peer } = streamWithPeer("acceptor");
-  peer.send(new Uint8Array(0));
+  peer.sendBinary(pattern, 0, 0);
   pair.settle();
   deepEqual(end.events, []);
 });
@@ -465,6 +512,7 @@ function runScript(options: FakeChannelOptions, script: readonly Command[]): voi
       if (what === "end") end.stream.end();
     }
     checkCredit();
+    checkWindow();
   }
   accept();
   finish();
@@ -492,6 +540,13 @@ function runScript(options: FakeChannelOptions, script: readonly Command[]): voi
       const granted = to.channel.control.reduce((sum, { bytes = 0 }) => sum + bytes, initialCredit);
       ok(from.sentLength <= granted, "sent more than was granted");
       ok(granted - to.consumedLength <= receiveWindow, "granted more than the window");
+    }
+  }
+
+  /** What an owner has not handed on is what the link is told. */
+  function checkWindow(): void {
+    for (const { channel, receivedLength, consumedLength } of [opener, acceptor]) {
+      equal(channel.unconsumedLength, receivedLength - consumedLength);
     }
   }
 

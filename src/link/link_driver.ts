@@ -1,0 +1,336 @@
+/**
+ * Pumps one link: the one owner of its path, its clock and its timer, with DTLS, SCTP and data
+ * channels above, none of which waits or sends by itself. What comes is opened in place and handed
+ * up; what is to be sent is written, sealed in place and sent in batches of equal records.
+ */
+import type { Instant } from "../sans_io.ts";
+import { DataChannels } from "../datachannel/data_channels.ts";
+import type { DataChannel } from "../datachannel/data_channel.ts";
+import { type DtlsConfig, DtlsEndpoint, type DtlsEvent } from "../dtls/dtls_endpoint.ts";
+import {
+  Association,
+  type AssociationConfig,
+  type AssociationEndCode,
+} from "../sctp/association.ts";
+import type { LinkPath } from "./link.ts";
+import type { Path } from "./path.ts";
+
+/** Why a link ended, as far as the parts know. */
+export type DriverEnd =
+  | { readonly by: "path"; readonly reason: string }
+  | { readonly by: "dtls"; readonly event: Extract<DtlsEvent, { type: "ended" }> }
+  | { readonly by: "sctp"; readonly code: AssociationEndCode; readonly reason: string }
+  | { readonly by: "silence" };
+
+/** What the driver tells the link. */
+export interface DriverHandler {
+  /** The other node is authenticated, and channels can be opened. */
+  handleUp(path: LinkPath): void;
+  /** Its path has changed. */
+  handleMoved(path: LinkPath): void;
+  handleChannel(channel: DataChannel): void;
+  /** A channel is closed in both directions. */
+  handleReleased(channel: DataChannel): void;
+  /** It is over. Called once, and not for `close`. */
+  handleEnded(end: DriverEnd): void;
+}
+
+/** Memory that all links of a process send from and receive with, as each uses it at once. */
+export interface Workbench {
+  /** Where packets are written and sealed. */
+  readonly out: Uint8Array;
+  /** Where the payloads of a datagram's records lie. */
+  readonly spans: Uint32Array;
+}
+
+/** What makes a driver. */
+export interface DriverConfig {
+  readonly path: Path;
+  readonly handler: DriverHandler;
+  readonly workbench: Workbench;
+  readonly dtls: DtlsConfig;
+  readonly association: Omit<AssociationConfig, "handler">;
+  readonly maxChannelCount: number;
+  /** The other node's `max-message-size`, in bytes; 0 for any. */
+  readonly peerMaxMessageLength: number;
+  /** The longest SCTP packet that this path might take, in bytes. */
+  readonly maxPacketLength: (path: LinkPath) => number;
+  /** A link is dead when nothing authentic was heard for so long, in ms. */
+  readonly silenceTimeout: number;
+}
+
+/** The AEAD's tag, for which there must be room behind every packet, in bytes. */
+const tagLength = 16;
+/** RFC 6347 section 4.2.4.1 allows less than a second where the round trip is known to be less. */
+const handshakeTimeout = 30_000;
+
+/** Drives one link from its path's opening to its end. */
+export class LinkDriver {
+  readonly #config: DriverConfig;
+  readonly #path: Path;
+  readonly #handler: DriverHandler;
+  readonly #out: Uint8Array;
+  /** `out` without the room for the last tag. */
+  readonly #packetRoom: Uint8Array;
+  readonly #association: Association;
+  readonly #channels: DataChannels;
+  #dtls: DtlsEndpoint | undefined;
+  #selected: LinkPath | undefined;
+  #isConnected = false;
+  #isUp = false;
+  #isEnding = false;
+  #finished: Promise<void> = Promise.resolve();
+  #isPumping = false;
+  #isPumpScheduled = false;
+  #lastHeardAt: Instant = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt: Instant = Infinity;
+  /** Of the datagram that is being taken. */
+  #now: Instant = 0;
+
+  constructor(config: DriverConfig) {
+    const { path, handler, workbench } = config;
+    this.#config = config;
+    this.#path = path;
+    this.#handler = handler;
+    this.#out = workbench.out;
+    this.#packetRoom = workbench.out.subarray(0, workbench.out.length - tagLength);
+    this.#association = new Association({
+      ...config.association,
+      handler: this.#associationHandler(),
+    });
+    this.#channels = new DataChannels({
+      association: this.#association,
+      handler: {
+        handleChannel: (channel) => handler.handleChannel(channel),
+        handleReleased: (channel) => handler.handleReleased(channel),
+      },
+      role: config.dtls.role,
+      maxChannelCount: config.maxChannelCount,
+      peerMaxMessageLength: config.peerMaxMessageLength,
+    });
+    path.handler = {
+      handleOpen: (selected) => this.#handleOpen(selected),
+      handleMoved: (selected) => this.#handleMoved(selected),
+      handleDatagram: (bytes, start, end) => this.#handleDatagram(bytes, start, end),
+      handleFailed: (reason) => this.#end({ by: "path", reason }),
+    };
+  }
+
+  /** The data channels; `schedule` is to be called after anything was sent on one. */
+  get channels(): DataChannels {
+    return this.#channels;
+  }
+
+  get association(): Association {
+    return this.#association;
+  }
+
+  /** Has what was asked for sent, together with what else is asked for meanwhile. */
+  schedule(): void {
+    if (this.#isPumpScheduled || this.#isPumping || this.#isEnding) return;
+    this.#isPumpScheduled = true;
+    queueMicrotask(this.#runScheduled);
+  }
+
+  /**
+   * Ends it, and tells the other node; its channels are closed when this returns. Resolves when all is
+   * freed, also where it had ended before.
+   */
+  close(reason: string): Promise<void> {
+    if (this.#isEnding) return this.#finished;
+    this.#isEnding = true;
+    this.#channels.handleAssociationClosed();
+    this.#association.abort(reason, performance.now());
+    return this.#finished = this.#finish();
+  }
+
+  readonly #runScheduled = (): void => {
+    this.#isPumpScheduled = false;
+    this.#pump(performance.now());
+  };
+
+  /** Messages and resets come only while a datagram is taken. */
+  #associationHandler(): AssociationConfig["handler"] {
+    return {
+      handleUp: () => this.#handleAssociated(),
+      handleMessage: (streamId, ppid, bytes, start, end) =>
+        this.#channels.handleMessage(streamId, ppid, bytes, start, end, this.#now),
+      handleBufferedAmountLow: (streamId) => this.#channels.handleBufferedAmountLow(streamId),
+      handleIncomingReset: (streamIds) => this.#channels.handleIncomingReset(streamIds, this.#now),
+      handleOutgoingReset: (streamIds) => this.#channels.handleOutgoingReset(streamIds, this.#now),
+      handleClosed: (code, reason) => this.#end({ by: "sctp", code, reason }),
+    };
+  }
+
+  #handleOpen(selected: LinkPath): void {
+    this.#selected = selected;
+    this.#startDtls();
+    this.#pump(performance.now());
+  }
+
+  #handleMoved(selected: LinkPath): void {
+    if (this.#isEnding) return;
+    this.#selected = selected;
+    if (!this.#isUp) return;
+    this.#applyPath(selected);
+    this.#handler.handleMoved(selected);
+    this.schedule();
+  }
+
+  /** RFC 8449: the other node may take shorter records than the path does. */
+  #applyPath(selected: LinkPath): void {
+    const maxRecord = this.#dtls?.maxPayloadLength() ?? Infinity;
+    const length = Math.min(this.#config.maxPacketLength(selected), maxRecord);
+    this.#association.setPath(length, performance.now());
+  }
+
+  /** The other node may know of the path before this one does: its first flight is not lost. */
+  #startDtls(): DtlsEndpoint {
+    this.#dtls ??= new DtlsEndpoint({ handshakeTimeout, ...this.#config.dtls }, performance.now());
+    return this.#dtls;
+  }
+
+  #handleDatagram(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isEnding) return;
+    const now = this.#now = performance.now();
+    const { spans } = this.#config.workbench;
+    const count = this.#startDtls().open(bytes, start, end, spans, now);
+    if (count > 0) this.#lastHeardAt = now;
+    for (let span = 0; span < 2 * count && !this.#isEnding; span += 2) {
+      this.#association.handlePacket(bytes, spans[span] ?? 0, spans[span + 1] ?? 0, now);
+    }
+    // Others that came with it are taken first.
+    this.schedule();
+  }
+
+  readonly #handleTimer = (): void => {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    const now = this.#now = performance.now();
+    this.#dtls?.handleTimeout(now);
+    this.#association.handleTimeout(now);
+    const { silenceTimeout } = this.#config;
+    if (this.#isUp && now >= this.#lastHeardAt + silenceTimeout) this.#end({ by: "silence" });
+    this.#pump(now);
+  };
+
+  #handleAssociated(): void {
+    const selected = this.#selected;
+    if (selected === undefined) return;
+    this.#isUp = true;
+    this.#applyPath(selected);
+    this.#handler.handleUp(selected);
+  }
+
+  /** Takes events and sends all that is to be sent, until nothing is left; then sets the timer. */
+  #pump(now: Instant): void {
+    const dtls = this.#dtls;
+    if (this.#isEnding || this.#isPumping || dtls === undefined) return;
+    this.#isPumping = true;
+    try {
+      this.#takeDtlsEvents(dtls, now);
+      if (this.#selected !== undefined) {
+        this.#sendHandshake(dtls, now);
+        if (this.#isConnected) { while (this.#sendBatch(dtls, now)); }
+      }
+    } finally {
+      this.#isPumping = false;
+    }
+    if (!this.#isEnding) this.#setTimer(now);
+  }
+
+  #takeDtlsEvents(dtls: DtlsEndpoint, now: Instant): void {
+    for (let event = dtls.pollEvent(); event !== undefined; event = dtls.pollEvent()) {
+      if (event.type === "connected") {
+        this.#isConnected = true;
+        this.#lastHeardAt = now;
+        this.#association.connect(now);
+      } else if (event.type === "ended") {
+        this.#sendHandshake(dtls, now);
+        this.#end({ by: "dtls", event });
+      }
+    }
+  }
+
+  #sendHandshake(dtls: DtlsEndpoint, now: Instant): void {
+    for (;;) {
+      const transmit = dtls.pollTransmit(this.#out, now);
+      if (transmit === undefined) return;
+      this.#path.send(this.#out, 0, transmit.length, transmit.segmentSize);
+    }
+  }
+
+  /** Sends one run of records of equal length, the last of which may be shorter; false for none. */
+  #sendBatch(dtls: DtlsEndpoint, now: Instant): boolean {
+    const out = this.#packetRoom;
+    const offset = dtls.payloadOffset();
+    const overhead = dtls.recordOverhead();
+    let stride = 0;
+    let end = 0;
+    for (;;) {
+      // A packet that might not fit goes first in the next batch.
+      if (end > 0 && end + stride > out.length) break;
+      const length = this.#association.writePacket(out, end + offset, now);
+      if (length === 0) break;
+      const record = length + overhead;
+      if (stride === 0) stride = record;
+      if (record > stride) {
+        // Longer than the others: those go before it, and it alone.
+        this.#sealAndSend(dtls, 0, end, stride);
+        this.#sealAndSend(dtls, end, end + record, record);
+        return true;
+      }
+      end += record;
+      if (record < stride) break;
+    }
+    if (end === 0) return false;
+    this.#sealAndSend(dtls, 0, end, stride);
+    return true;
+  }
+
+  #sealAndSend(dtls: DtlsEndpoint, start: number, end: number, stride: number): void {
+    const count = dtls.seal(this.#out, start, end, stride);
+    const sealedEnd = Math.min(end, start + count * stride);
+    if (sealedEnd > start) this.#path.send(this.#out, start, sealedEnd, stride);
+  }
+
+  /** A timer that is too early is harmless, and cheaper than one set anew for every packet. */
+  #setTimer(now: Instant): void {
+    const due = Math.min(
+      this.#dtls?.nextTimeout() ?? Infinity,
+      this.#isConnected ? this.#association.nextTimeout() ?? Infinity : Infinity,
+      this.#isUp ? this.#lastHeardAt + this.#config.silenceTimeout : Infinity,
+    );
+    if (due >= this.#timerAt) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = due;
+    this.#timer = due === Infinity
+      ? undefined
+      : setTimeout(this.#handleTimer, Math.max(0, due - now));
+  }
+
+  #end(end: DriverEnd): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    this.#channels.handleAssociationClosed();
+    this.#association.abort("the link has ended", performance.now());
+    this.#finished = this.#finish();
+    this.#handler.handleEnded(end);
+  }
+
+  /** Says farewell, as far as there is a way, and frees everything. */
+  async #finish(): Promise<void> {
+    clearTimeout(this.#timer);
+    // This may be asked for in the midst of a batch.
+    await Promise.resolve();
+    const dtls = this.#dtls;
+    if (dtls !== undefined && this.#selected !== undefined) {
+      const now = performance.now();
+      if (this.#isConnected) { while (this.#sendBatch(dtls, now)); }
+      dtls.close();
+      this.#sendHandshake(dtls, now);
+    }
+    await this.#path.close();
+  }
+}

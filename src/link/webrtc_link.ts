@@ -1,0 +1,583 @@
+/**
+ * Links over WebRTC: one path, one DTLS connection, one SCTP association with its data channels, put
+ * together here and pumped by the driver.
+ */
+import { createHmac, randomBytes, X509Certificate } from "node:crypto";
+import { getLogger } from "@logtape/logtape";
+import type { BufferPool } from "../buffer_pool.ts";
+import { type AeadChoice, chooseAead } from "../crypto/choose_aead.ts";
+import { nodeAead } from "../crypto/node_aead.ts";
+import { createNodeHandshakeCrypto } from "../crypto/node_handshake_crypto.ts";
+import type { LibcryptoAead } from "../crypto/libcrypto_aead.ts";
+import type { DataChannel } from "../datachannel/data_channel.ts";
+import type { AeadProvider } from "../dtls/aead.ts";
+import { type CipherSuiteName, cipherSuiteNames } from "../dtls/cipher_suite.ts";
+import type { PeerExpectation } from "../dtls/peer_expectation.ts";
+import { fingerprintOf } from "../identity/certificate.ts";
+import type { Judge } from "../identity/judge.ts";
+import { createSelfSigned } from "../identity/self_signed.ts";
+import type { Peer } from "../identity/verify.ts";
+import { PayloadStore } from "../sctp/payload_store.ts";
+import {
+  chooseDatagramSockets,
+  type DatagramSocketsChoice,
+} from "../socket/choose_datagram_sockets.ts";
+import type { IceServer } from "./ice_server.ts";
+import type {
+  Channel,
+  ChannelHandler,
+  Link,
+  LinkFactory,
+  LinkHandler,
+  LinkOffer,
+  LinkOptions,
+  LinkPath,
+  LinkState,
+} from "./link.ts";
+import { type DriverEnd, LinkDriver, type Workbench } from "./link_driver.ts";
+import { IcePath } from "./ice_path.ts";
+import { hostAddresses } from "./host_addresses.ts";
+import type { Path } from "./path.ts";
+import { type Candidate, dtlsClientOf, type SessionDescription } from "./session_description.ts";
+
+const log = getLogger(["aetherport", "link"]);
+
+/** A description that is to hold all candidates waits for them so long, in ms. */
+const gatherDeadline = 1_000;
+/** A description whose further candidates are trickled waits for those of this host, in ms. */
+const hostGatherDeadline = 50;
+/** Heartbeats keep an idle link from being silent, in ms (RFC 9260, section 8.3). */
+const heartbeatInterval = 1_000;
+/** A link is dead when nothing at all was heard for so long, in ms. */
+const silenceTimeout = 6_000;
+/** A side that knows both descriptions gives up after this, in ms. */
+const connectTimeout = 30_000;
+/** An answer may be carried by hand: the answerer waits longer, in ms. */
+const answererTimeout = 600_000;
+/** A flight of the handshake is sent again after so long, in ms: ICE has found the path alive. */
+const initialTimeout = 200;
+const maxChannelCount = 16_384;
+/** The longest message that is taken, in bytes: what others send in one, ours are short. */
+const maxMessageLength = 262_144;
+/**
+ * What the users of a link's channels may hold before it narrows the window that all channels share,
+ * in bytes: streams that stand still are to hold no others up, but for very many of them.
+ */
+const unreadAllowance = 67_108_864;
+const sctpPort = 5_000;
+/** A batch for the kernel: what UDP takes at once. Bytes. */
+const batchLength = 65_536;
+/** Records of one datagram that carry data: more are no use to anybody. */
+const maxRecordCount = 64;
+
+/** SCTP packets that fit a path: MTU less IP, UDP, DTLS, and TURN where it is relayed. Bytes. */
+const packetLengths = { ipv4: 1_432, ipv6: 1_412, relayed: 1_372, sameHost: 16_340 } as const;
+
+/** In the order in which they are preferred: node:crypto's AES-GCM costs many times its ChaCha20. */
+const portableCipherSuites: readonly CipherSuiteName[] = [
+  "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+  "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+  "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+];
+
+/** A node's key and certificates, its own first, in PEM (PKCS #8). */
+export interface LinkCertificate {
+  readonly privateKeyPem: string;
+  readonly certificatePem: string;
+}
+
+/** What makes a factory. */
+export interface WebRtcLinkFactoryOptions {
+  readonly iceServers: readonly IceServer[];
+  readonly pool: BufferPool;
+  /** Links go by way of TURN servers only. */
+  readonly isRelayOnly?: boolean;
+  /** Asked for anew for every link; without one, each link has its own. */
+  readonly certificate?: () => Promise<LinkCertificate>;
+  /** Chooses what protects the records; tests bring their own. */
+  readonly chooseAead?: () => Promise<AeadChoice>;
+  /** Chooses how datagrams are sent and received; tests bring their own. */
+  readonly chooseSockets?: () => Promise<DatagramSocketsChoice>;
+  /** Makes one end of a path; tests bring their own. */
+  readonly createPath?: (options: PathOptions) => Path;
+}
+
+/** What one end of a path is made with. */
+export interface PathOptions {
+  /** The node that offers controls. */
+  readonly role: "controlling" | "controlled";
+  readonly iceServers: readonly IceServer[];
+}
+
+/** What a link begins with: a path that gathers, and who this node is on it. */
+interface Preparation {
+  readonly path: Path;
+  readonly identity: Identity;
+  readonly aead: AeadChoice;
+}
+
+/** What this node shows on a link. */
+interface Identity {
+  readonly privateKeyPem: string;
+  /** DER, this node's own first. */
+  readonly chain: readonly Uint8Array[];
+  readonly fingerprint: string;
+}
+
+/** Makes links. */
+export class WebRtcLinkFactory implements LinkFactory {
+  readonly #options: WebRtcLinkFactoryOptions;
+  readonly #store: PayloadStore;
+  #aead: Promise<AeadChoice> | undefined;
+  #sockets: Promise<DatagramSocketsChoice> | undefined;
+  #workbench: LinkMemory | undefined;
+
+  constructor(options: WebRtcLinkFactoryOptions) {
+    this.#options = options;
+    this.#store = new PayloadStore(options.pool);
+  }
+
+  /** What protects the records, and why. */
+  aead(): Promise<AeadChoice> {
+    this.#aead ??= (this.#options.chooseAead ?? chooseAead)();
+    return this.#aead;
+  }
+
+  /** How datagrams are sent and received, and why. */
+  sockets(): Promise<DatagramSocketsChoice> {
+    this.#sockets ??= (this.#options.chooseSockets ?? chooseDatagramSockets)();
+    return this.#sockets;
+  }
+
+  async createOffer({ judge, onCandidate }: LinkOptions = {}): Promise<LinkOffer> {
+    const { path, identity, aead } = await this.#prepare("controlling");
+    await gather(path, onCandidate);
+    const description = describe(path, identity, {
+      ...{ type: "offer", setup: "actpass", mid: "0" },
+      candidates: path.candidates(),
+      hasAllCandidates: onCandidate === undefined,
+    });
+    let isAnswered = false;
+    return {
+      description,
+      accept: (answer) => {
+        isAnswered = true;
+        const client = dtlsClientOf({ offer: description.setup, answer: answer.setup });
+        const role = client === "offerer" ? "client" : "server";
+        const timeout = connectTimeout;
+        return this.#createLink({ path, identity, aead, role, remote: answer, judge, timeout });
+      },
+      withdraw: () => {
+        if (!isAnswered) void path.close();
+      },
+    };
+  }
+
+  async acceptOffer(
+    offer: SessionDescription,
+    { judge, onCandidate }: LinkOptions = {},
+  ): Promise<{ answer: SessionDescription; link: Link }> {
+    const { path, identity, aead } = await this.#prepare("controlled");
+    const role = offer.setup === "active" ? "server" : "client";
+    const timeout = onCandidate === undefined ? answererTimeout : connectTimeout;
+    await gather(path, onCandidate);
+    const link = this.#createLink({ path, identity, aead, role, remote: offer, judge, timeout });
+    const answer = describe(path, identity, {
+      ...{ type: "answer", setup: role === "client" ? "active" : "passive", mid: offer.mid },
+      candidates: path.candidates(),
+      hasAllCandidates: onCandidate === undefined,
+    });
+    return { answer: { ...answer, answers: offer.sessionId }, link };
+  }
+
+  async #prepare(role: "controlling" | "controlled"): Promise<Preparation> {
+    const aead = await this.aead();
+    const certificate = await this.#options.certificate?.() ?? createSelfSigned(Date.now());
+    const { iceServers, createPath } = this.#options;
+    const path = createPath?.({ role, iceServers }) ?? await this.#createPath(role, aead);
+    return { path, identity: toIdentity(certificate), aead };
+  }
+
+  async #createPath(role: PathOptions["role"], { provider }: AeadChoice): Promise<Path> {
+    const { iceServers, isRelayOnly = false } = this.#options;
+    const { sockets } = await this.sockets();
+    // Where native sockets receive, records are opened where they lie.
+    const { receiveBuffer } = this.#memory(provider);
+    return new IcePath({ role, iceServers, isRelayOnly, sockets, receiveBuffer });
+  }
+
+  #createLink(options: Omit<WebRtcLinkOptions, "store" | "workbench">): WebRtcLink {
+    const { path, remote, aead } = options;
+    const workbench = this.#memory(aead.provider);
+    const link = new WebRtcLink({ ...options, store: this.#store, workbench });
+    path.connect(remote);
+    return link;
+  }
+
+  /** Made once, when there is a first link: an idle node has none. */
+  #memory(provider: AeadProvider): LinkMemory {
+    this.#workbench ??= {
+      out: allocate(provider, batchLength),
+      receiveBuffer: allocate(provider, batchLength),
+      spans: new Uint32Array(2 * maxRecordCount),
+    };
+    return this.#workbench;
+  }
+}
+
+/** What all links send from, and receive with. */
+interface LinkMemory extends Workbench {
+  readonly receiveBuffer: Uint8Array;
+}
+
+/** Memory that libcrypto seals and opens in, where it is libcrypto that does. */
+function allocate(provider: AeadProvider, length: number): Uint8Array {
+  const { allocate } = provider as Partial<LibcryptoAead>;
+  return allocate?.call(provider, length) ?? new Uint8Array(length);
+}
+
+function toIdentity({ privateKeyPem, certificatePem }: LinkCertificate): Identity {
+  const pems = certificatePem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g);
+  const chain = (pems ?? []).map((pem) => new Uint8Array(new X509Certificate(pem).raw));
+  const [own] = chain;
+  if (own === undefined) throw new Error("this node's certificate is no PEM certificate");
+  return { privateKeyPem, chain, fingerprint: fingerprintOf(own) };
+}
+
+/**
+ * Gathers until all is there or the deadline passes, and tells of the candidates that come later; the
+ * path goes on by itself.
+ */
+async function gather(path: Path, onCandidate: LinkOptions["onCandidate"]): Promise<void> {
+  let isDescribed = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, onCandidate === undefined ? gatherDeadline : hostGatherDeadline);
+  });
+  const gathered = path.gather((candidate) => {
+    if (isDescribed) onCandidate?.(candidate);
+  });
+  await Promise.race([gathered, deadline]);
+  clearTimeout(timer);
+  isDescribed = true;
+  void gathered.then(() => onCandidate?.(undefined));
+}
+
+function describe(
+  path: Path,
+  { fingerprint }: Identity,
+  rest: Pick<
+    SessionDescription,
+    "type" | "setup" | "mid" | "candidates" | "hasAllCandidates"
+  >,
+): SessionDescription {
+  return {
+    sessionId: String(randomBytes(8).readBigUInt64BE() >> 1n),
+    ...path.credentials,
+    fingerprint,
+    sctpPort,
+    maxMessageSize: maxMessageLength,
+    ...rest,
+  };
+}
+
+interface WebRtcLinkOptions extends Preparation {
+  /** Of DTLS. */
+  readonly role: "client" | "server";
+  readonly remote: SessionDescription;
+  readonly judge: Judge | undefined;
+  /** In ms. */
+  readonly timeout: number;
+  readonly store: PayloadStore;
+  readonly workbench: Workbench;
+}
+
+/** One link. */
+class WebRtcLink implements Link {
+  readonly peerFingerprint: string;
+  handler: LinkHandler | undefined;
+  readonly #path: Path;
+  readonly #driver: LinkDriver;
+  readonly #channels = new Map<DataChannel, WebRtcChannel>();
+  readonly #connectTimer: ReturnType<typeof setTimeout>;
+  #state: LinkState = "connecting";
+  #peer: Peer | undefined;
+  /** Why the judge did not accept the other node. */
+  #refusal: string | undefined;
+  #drainReason: string | undefined;
+  #unreadLength = 0;
+
+  constructor(options: WebRtcLinkOptions) {
+    const { path, identity, aead, role, remote, judge, timeout, store, workbench } = options;
+    this.#path = path;
+    this.peerFingerprint = remote.fingerprint;
+    const cookieKey = randomBytes(32);
+    this.#driver = new LinkDriver({
+      path,
+      workbench,
+      handler: {
+        handleUp: (selected) => this.#handleUp(selected),
+        handleMoved: ({ local, remote, isRelayed }) => {
+          const kind = isRelayed ? "relayed" : "direct";
+          log.info("the link goes another way: {local} to {remote}, {kind}", {
+            event: "link-moved",
+            local,
+            remote,
+            kind,
+          });
+        },
+        handleChannel: (channel) => this.#handleChannel(channel),
+        handleReleased: (channel) => this.#handleReleased(channel),
+        handleEnded: (end) => this.#finish(this.#describeEnd(end)),
+      },
+      dtls: {
+        role,
+        crypto: createNodeHandshakeCrypto({
+          aead: aead.provider,
+          privateKey: identity.privateKeyPem,
+        }),
+        chain: identity.chain,
+        peer: this.#expectation(remote, judge),
+        cipherSuites: aead.provider === nodeAead ? portableCipherSuites : cipherSuiteNames,
+        initialTimeout,
+      },
+      association: {
+        store,
+        random: randomBytes,
+        mac: (bytes) => createHmac("sha256", cookieKey).update(bytes).digest(),
+        localPort: sctpPort,
+        remotePort: remote.sctpPort,
+        maxMessageLength,
+        heartbeatInterval,
+      },
+      maxChannelCount,
+      peerMaxMessageLength: remote.maxMessageSize,
+      maxPacketLength,
+      silenceTimeout,
+    });
+    this.#connectTimer = setTimeout(
+      () => void this.close(`the other node was not reached within ${timeout / 1000} s`),
+      timeout,
+    );
+  }
+
+  get state(): LinkState {
+    return this.#state;
+  }
+
+  get peer(): Peer | undefined {
+    return this.#peer;
+  }
+
+  addCandidate(candidate: Candidate | undefined): void {
+    this.#path.addCandidate(candidate);
+  }
+
+  openChannel({ label, protocol }: { label: string; protocol: string }): Channel {
+    if (this.#state !== "up") throw new Error("a channel needs a link that is up");
+    const channel = this.#adopt(
+      this.#driver.channels.open({ label, protocol }, performance.now()),
+    );
+    this.#driver.schedule();
+    return channel;
+  }
+
+  drain(reason: string): void {
+    if (this.#state === "up") this.#state = "draining";
+    this.#drainReason = reason;
+    this.#closeIfDrained();
+  }
+
+  async close(reason: string): Promise<void> {
+    const closed = this.#driver.close(reason);
+    this.#finish(reason);
+    await closed;
+  }
+
+  /** Has what was sent on a channel go out. */
+  schedule(): void {
+    this.#driver.schedule();
+  }
+
+  /** The longest message that fits one packet, in bytes. */
+  get maxPieceLength(): number {
+    return this.#driver.association.maxPieceLength;
+  }
+
+  /** What the users of all channels hold of their messages has grown, or shrunk, by so much. */
+  addUnread(length: number): void {
+    const before = this.#excessLength;
+    this.#unreadLength += length;
+    const excess = this.#excessLength;
+    if (excess === before) return;
+    this.#driver.association.setUnreadLength(excess);
+    if (excess < before) this.#driver.schedule();
+  }
+
+  /** What is held beyond the allowance, in bytes. */
+  get #excessLength(): number {
+    return Math.max(0, this.#unreadLength - unreadAllowance);
+  }
+
+  #expectation(remote: SessionDescription, judge: Judge | undefined): PeerExpectation {
+    const value = Uint8Array.fromHex(remote.fingerprint.replaceAll(":", ""));
+    const fingerprints = [{ algorithm: "sha-256", value }];
+    if (judge === undefined) return { fingerprints };
+    return {
+      fingerprints,
+      judge: (chain) => {
+        const verdict = judge(chain, Date.now());
+        if (verdict.ok) this.#peer = verdict.peer;
+        else this.#refusal = `the other node is not accepted: ${verdict.reason}`;
+        return this.#refusal;
+      },
+    };
+  }
+
+  #handleUp(selected: LinkPath): void {
+    clearTimeout(this.#connectTimer);
+    this.#state = "up";
+    this.handler?.handleUp(selected);
+  }
+
+  #handleChannel(channel: DataChannel): void {
+    this.handler?.handleChannel(this.#adopt(channel));
+  }
+
+  #handleReleased(channel: DataChannel): void {
+    this.#channels.get(channel)?.forgetUnread();
+    this.#channels.delete(channel);
+    this.#closeIfDrained();
+  }
+
+  #adopt(channel: DataChannel): WebRtcChannel {
+    const adopted = new WebRtcChannel(this, channel);
+    this.#channels.set(channel, adopted);
+    return adopted;
+  }
+
+  #closeIfDrained(): void {
+    if (this.#drainReason !== undefined && this.#channels.size === 0) {
+      void this.close(this.#drainReason);
+    }
+  }
+
+  #finish(reason: string): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    clearTimeout(this.#connectTimer);
+    this.#channels.clear();
+    this.handler?.handleClosed(reason);
+  }
+
+  #describeEnd(end: DriverEnd): string {
+    switch (end.by) {
+      case "path":
+        return end.reason;
+      case "silence":
+        return "the other node does not answer any more";
+      case "dtls":
+        return this.#describeDtlsEnd(end.event);
+      case "sctp":
+        if (end.code === "timeout") return "the other node does not answer any more";
+        return end.code === "protocol" ? end.reason : "the other node closed the link";
+      default:
+        return end satisfies never;
+    }
+  }
+
+  #describeDtlsEnd({ code, reason }: { readonly code: string; readonly reason: string }): string {
+    if (code === "peer-closed") return "the other node closed the link";
+    if (code !== "peer-refused") return reason;
+    return this.#refusal ?? "the other end's certificate is not the one its text names";
+  }
+}
+
+/** What a path might take: more where both ends are this host. */
+function maxPacketLength({ remote, isRelayed }: LinkPath): number {
+  const { ipv4, ipv6, relayed, sameHost } = packetLengths;
+  if (isRelayed) return relayed;
+  const address = remote.replace(/:\d+$/, "").replaceAll(/[[\]]/g, "");
+  if (hostAddresses().includes(address)) return sameHost;
+  return address.includes(":") ? ipv6 : ipv4;
+}
+
+/** One channel, as the layers above see it. */
+class WebRtcChannel implements Channel {
+  readonly #link: WebRtcLink;
+  readonly #channel: DataChannel;
+  /** Bytes of binary messages that the user holds. */
+  #unreadLength = 0;
+
+  constructor(link: WebRtcLink, channel: DataChannel) {
+    this.#link = link;
+    this.#channel = channel;
+  }
+
+  get label(): string {
+    return this.#channel.label;
+  }
+
+  get protocol(): string {
+    return this.#channel.protocol;
+  }
+
+  get maxMessageLength(): number {
+    return Math.min(this.#channel.maxMessageLength, this.#link.maxPieceLength);
+  }
+
+  get sendableLength(): number {
+    return this.#channel.sendableLength;
+  }
+
+  get handler(): ChannelHandler | undefined {
+    return this.#handler;
+  }
+
+  set handler(handler: ChannelHandler | undefined) {
+    this.#handler = handler;
+    this.#channel.handler = handler && {
+      handleBinary: (bytes, start, end) => {
+        this.#unreadLength += end - start;
+        this.#link.addUnread(end - start);
+        handler.handleBinary(bytes, start, end);
+      },
+      handleText: (text) => handler.handleText(text),
+      handleWritable: () => handler.handleWritable(),
+      handleClosed: () => {
+        this.forgetUnread();
+        handler.handleClosed();
+      },
+    };
+  }
+
+  sendBinary(bytes: Uint8Array, start: number, end: number): void {
+    this.#channel.sendBinary(bytes.subarray(start, end), performance.now());
+    this.#link.schedule();
+  }
+
+  sendText(text: string): void {
+    this.#channel.sendText(text, performance.now());
+    this.#link.schedule();
+  }
+
+  consume(length: number): void {
+    const consumed = Math.min(length, this.#unreadLength);
+    if (consumed === 0) return;
+    this.#unreadLength -= consumed;
+    this.#link.addUnread(-consumed);
+  }
+
+  close(): void {
+    this.#channel.close(performance.now());
+    this.forgetUnread();
+    this.#link.schedule();
+  }
+
+  /** All of a closed channel counts as consumed. */
+  forgetUnread(): void {
+    this.consume(this.#unreadLength);
+  }
+
+  #handler: ChannelHandler | undefined;
+}
