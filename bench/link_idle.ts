@@ -8,6 +8,7 @@ import type { Channel, Link } from "../src/link/link.ts";
 import type { Path } from "../src/link/path.ts";
 import { WebRtcLinkFactory } from "../src/link/webrtc_link.ts";
 import { IcePath } from "../src/link/ice_path.ts";
+import { chooseDatagramSockets } from "../src/socket/choose_datagram_sockets.ts";
 
 const linkCount = 50;
 const channelCount = 1_000;
@@ -24,7 +25,8 @@ interface Memory {
 }
 
 const pool = new BufferPool();
-const factory = new WebRtcLinkFactory({ iceServers: [], pool });
+const chosen = chooseDatagramSockets();
+const factory = new WebRtcLinkFactory({ iceServers: [], pool, chooseSockets: () => chosen });
 
 async function pause(duration: number): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, duration));
@@ -73,7 +75,7 @@ async function connect(handleChannel?: (channel: Channel) => void): Promise<read
 
 /** Both ends of ICE alone. */
 async function connectPath(): Promise<readonly [Path, Path]> {
-  const { sockets } = await factory.sockets();
+  const { sockets } = await chosen;
   const createEnd = (role: "controlling" | "controlled") =>
     new IcePath({ role, iceServers: [], isRelayOnly: false, sockets });
   const ends = [createEnd("controlling"), createEnd("controlled")] as const;

@@ -75,6 +75,7 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
     ...(identities === undefined ? {} : { certificate: () => identities.current() }),
   });
   node.listen();
+  void factory.choose();
   const signaling = await startSignaling({ options, node, factory, identities });
   try {
     const failure = await Promise.race([signaling.failed, untilStopped()]);

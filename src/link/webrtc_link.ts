@@ -137,15 +137,21 @@ export class WebRtcLinkFactory implements LinkFactory {
     this.#store = new PayloadStore(options.pool);
   }
 
-  /** What protects the records, and why. */
-  aead(): Promise<AeadChoice> {
-    this.#aead ??= (this.#options.chooseAead ?? chooseAead)();
+  /** Chooses what is chosen once a process, so that the first link need not wait for it. */
+  async choose(): Promise<void> {
+    await Promise.all([this.#chooseAead(), this.#chooseSockets()]);
+  }
+
+  /** What protects the records. */
+  #chooseAead(): Promise<AeadChoice> {
+    this.#aead ??= logged("records", (this.#options.chooseAead ?? chooseAead)());
     return this.#aead;
   }
 
-  /** How datagrams are sent and received, and why. */
-  sockets(): Promise<DatagramSocketsChoice> {
-    this.#sockets ??= (this.#options.chooseSockets ?? chooseDatagramSockets)();
+  /** How datagrams are sent and received. */
+  #chooseSockets(): Promise<DatagramSocketsChoice> {
+    const choose = this.#options.chooseSockets ?? chooseDatagramSockets;
+    this.#sockets ??= logged("datagrams", choose());
     return this.#sockets;
   }
 
@@ -191,7 +197,7 @@ export class WebRtcLinkFactory implements LinkFactory {
   }
 
   async #prepare(role: "controlling" | "controlled"): Promise<Preparation> {
-    const aead = await this.aead();
+    const aead = await this.#chooseAead();
     const certificate = await this.#options.certificate?.() ?? createSelfSigned(Date.now());
     const { iceServers, createPath } = this.#options;
     const path = createPath?.({ role, iceServers }) ?? await this.#createPath(role, aead);
@@ -200,7 +206,7 @@ export class WebRtcLinkFactory implements LinkFactory {
 
   async #createPath(role: PathOptions["role"], { provider }: AeadChoice): Promise<Path> {
     const { iceServers, isRelayOnly = false } = this.#options;
-    const { sockets } = await this.sockets();
+    const { sockets } = await this.#chooseSockets();
     // Where native sockets receive, records are opened where they lie.
     const { receiveBuffer } = this.#memory(provider);
     return new IcePath({ role, iceServers, isRelayOnly, sockets, receiveBuffer });
@@ -223,6 +229,16 @@ export class WebRtcLinkFactory implements LinkFactory {
     };
     return this.#workbench;
   }
+}
+
+/** Says in the log what was chosen for these, and why. */
+async function logged<Choice extends { readonly reason: string }>(
+  what: string,
+  choosing: Promise<Choice>,
+): Promise<Choice> {
+  const choice = await choosing;
+  log.debug("{what} by {reason}", { event: "chosen", what, reason: choice.reason });
+  return choice;
 }
 
 /** What all links send from, and receive with. */

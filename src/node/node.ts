@@ -71,17 +71,18 @@ export class Node {
     let wasUp = false;
     this.#links.set(link, route);
     link.handler = {
-      handleUp: ({ local, remote, isRelayed }) => {
+      handleUp: ({ local, remote, isRelayed, rtt }) => {
         wasUp = true;
         // The map is in the order in which links came up: the first that is up has been so longest.
         this.#links.delete(link);
         this.#links.set(link, route);
-        log.info("link to {peer} is up, {kind}: {local} to {remote}", {
+        log.info("link to {peer} is up, {kind}: {local} to {remote}{roundTrip}", {
           event: "link-up",
           peer: nameOf(link),
           kind: isRelayed ? "relayed" : "direct",
           local,
           remote,
+          roundTrip: rtt === undefined ? "" : `, ${rtt.toFixed(1)} ms there and back`,
         });
         this.#serveWaiters(link, route);
         observer.handleUp();
