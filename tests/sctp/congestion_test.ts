@@ -13,12 +13,12 @@ function acknowledge(
   changes: {
     readonly isAdvanced?: boolean;
     readonly isRecovering?: boolean;
-    readonly flightLength?: number;
+    readonly peakFlightLength?: number;
   } = {},
 ): void {
   control.handleAcknowledgement({
     ackedLength,
-    flightLength: control.cwndBytes,
+    peakFlightLength: control.cwndBytes,
     isAdvanced: true,
     isRecovering: false,
     now: 0,
@@ -37,10 +37,23 @@ Deno.test("slow start adds what was acknowledged, of two packets at most", () =>
 
 Deno.test("the window does not grow when it was not used, nor in a recovery, nor by gaps alone", () => {
   const control = new Rfc9260CongestionControl(pieceLength);
-  acknowledge(control, 1_000, { flightLength: 8_000 });
+  acknowledge(control, 1_000, { peakFlightLength: 4_000 });
   acknowledge(control, 1_000, { isRecovering: true });
   acknowledge(control, 1_000, { isAdvanced: false });
   equal(control.cwndBytes, 10_000);
+});
+
+Deno.test("in slow start half the window is use enough, later all of it but a packet", () => {
+  const control = new Rfc9260CongestionControl(pieceLength);
+  acknowledge(control, 1_000, { peakFlightLength: 5_000 });
+  equal(control.cwndBytes, 11_000);
+  control.handleLoss();
+  acknowledge(control, 1_000);
+  const before = control.cwndBytes;
+  for (let acked = 0; acked < 20_000; acked += 1_000) {
+    acknowledge(control, 1_000, { peakFlightLength: before - pieceLength });
+  }
+  equal(control.cwndBytes, before);
 });
 
 Deno.test("after a loss it is half, and grows by one packet a window", () => {

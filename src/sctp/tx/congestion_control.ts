@@ -5,8 +5,8 @@ import type { Instant } from "../../sans_io.ts";
 export interface Acknowledgement {
   /** User data newly acknowledged, in bytes. */
   readonly ackedLength: number;
-  /** User data under way before it, in bytes. */
-  readonly flightLength: number;
+  /** The most user data that was under way within the last round trips, in bytes. */
+  readonly peakFlightLength: number;
   /** Whether the cumulative TSN has advanced. */
   readonly isAdvanced: boolean;
   /** Whether a loss is being repaired. */

@@ -26,18 +26,20 @@ export class Rfc9260CongestionControl implements CongestionControl {
   }
 
   handleAcknowledgement(
-    { ackedLength, flightLength, isAdvanced, isRecovering }: Acknowledgement,
+    { ackedLength, peakFlightLength, isAdvanced, isRecovering }: Acknowledgement,
   ): void {
     // RFC 9260 section 7.2.1: only "when all of the following conditions are met: the current
     // congestion window is being fully utilized, an incoming SACK chunk advances the Cumulative TSN
     // Ack Point, and the data sender is not in Fast Recovery".
-    const isUtilized = flightLength + this.#pieceLength > this.#cwndBytes;
-    if (!isAdvanced || isRecovering || !isUtilized) return;
+    if (!isAdvanced || isRecovering) return;
     if (this.#cwndBytes <= this.#ssthresh) {
+      // RFC 7661 section 4.1: half of it is enough, as it is to double within a round trip.
+      if (2 * peakFlightLength < this.#cwndBytes) return;
       this.#cwndBytes += Math.min(ackedLength, slowStartPackets * this.#pieceLength);
       return;
     }
     // Section 7.2.2.
+    if (peakFlightLength + this.#pieceLength <= this.#cwndBytes) return;
     this.#partialBytesAcked += ackedLength;
     if (this.#partialBytesAcked < this.#cwndBytes) return;
     this.#partialBytesAcked -= this.#cwndBytes;

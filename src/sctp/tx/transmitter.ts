@@ -11,6 +11,7 @@ import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
 import type { CongestionControl } from "./congestion_control.ts";
 import { OutstandingData } from "./outstanding_data.ts";
+import { PeakFlight } from "./peak_flight.ts";
 import type { RetransmissionTimeout } from "./retransmission_timeout.ts";
 import { SendQueue } from "./send_queue.ts";
 
@@ -51,6 +52,7 @@ const noBytes = new Uint8Array(0);
 export class Transmitter {
   readonly queue: SendQueue;
   readonly #outstanding: OutstandingData;
+  readonly #peakFlight: PeakFlight;
   readonly #timeout: RetransmissionTimeout;
   readonly #congestionControl: CongestionControl;
   #isInterleaved = false;
@@ -83,6 +85,7 @@ export class Transmitter {
     const { store, initialTsn, onBufferedAmountLow, initialMessageNumber } = options;
     this.queue = new SendQueue({ store, onBufferedAmountLow, initialMessageNumber });
     this.#outstanding = new OutstandingData({ store, initialTsn });
+    this.#peakFlight = new PeakFlight(initialTsn);
     this.#timeout = options.timeout;
     this.#congestionControl = options.congestionControl;
   }
@@ -157,12 +160,12 @@ export class Transmitter {
     if (!outstanding.isSent(add32(sack.cumulativeTsnAck, lastGap))) return "false";
     const wasInRecovery = this.#recoveryPoint !== undefined;
     outstanding.handleSack(bytes, sack, now);
-    const { ackedLength, flightLength, isAdvanced, rtt } = outstanding.outcome;
+    const { ackedLength, isAdvanced, rtt } = outstanding.outcome;
     if (rtt >= 0) this.#timeout.observe(rtt);
     if (sack.duplicateCount > 0) outstanding.widenReorderingWindow();
     this.#congestionControl.handleAcknowledgement({
       ackedLength,
-      flightLength,
+      peakFlightLength: this.#peakFlight.handleAcknowledged(outstanding),
       isAdvanced,
       isRecovering: wasInRecovery,
       now,
@@ -205,8 +208,10 @@ export class Transmitter {
     // RFC 8985 section 7.3: new data is as good a probe.
     if (at > first) this.#isProbeDue = false;
     if (this.#isProbeDue) at = this.#writeProbe(out, at, end, now);
-    if (at > first) this.#lastSentAt = now;
-    else this.#armWindowProbe(now);
+    if (at > first) {
+      this.#lastSentAt = now;
+      this.#peakFlight.handleSent(this.#outstanding.flightLength);
+    } else this.#armWindowProbe(now);
     this.queue.tellLow();
     return at;
   }
