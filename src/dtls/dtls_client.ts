@@ -52,6 +52,7 @@ import { maxPayloadLengthOf, writeRecordSizeLimit } from "./record_size_limit.ts
 import { parseServerHello } from "./server_hello.ts";
 import { isServerHelloDone } from "./server_hello_done.ts";
 import { parseServerKeyExchange } from "./server_key_exchange.ts";
+import { isSrtpChoice, srtpProfiles, writeUseSrtp } from "./use_srtp.ts";
 import { concatenate } from "./wire_writer.ts";
 
 /** What the hellos settled. */
@@ -60,7 +61,7 @@ interface Session {
   readonly clientRandom: Uint8Array;
   readonly serverRandom: Uint8Array;
   /** The longest payload of a protected record that the server takes. */
-  readonly maxPayloadLength: number;
+  readonly maxPayloadLength: number | undefined;
 }
 
 /** The server's half of the key exchange, signed by the key of the certificate we judged. */
@@ -247,8 +248,10 @@ export class DtlsClient implements HandshakeScript {
     if (pointFormats !== undefined && !allowsUncompressedPoints(pointFormats)) {
       return notOffered("point format");
     }
+    const useSrtp = extensions.get(extensionTypes.useSrtp);
+    if (useSrtp !== undefined && !isSrtpChoice(useSrtp)) return notOffered("SRTP profile");
     const maxPayloadLength = maxPayloadLengthOf("ServerHello", extensions);
-    if (typeof maxPayloadLength !== "number") return maxPayloadLength;
+    if (typeof maxPayloadLength === "object") return maxPayloadLength;
     const session = {
       suite,
       clientRandom: offer.random,
@@ -364,6 +367,7 @@ function createOffer({ crypto, cipherSuites, groups }: HandshakeContext): Client
       ],
       [extensionTypes.ecPointFormats, writePointFormats()],
       [extensionTypes.signatureAlgorithms, writeUint16Vector([ecdsaSecp256r1Sha256])],
+      [extensionTypes.useSrtp, writeUseSrtp(srtpProfiles)],
       [extensionTypes.extendedMasterSecret, new Uint8Array(0)],
       [extensionTypes.renegotiationInfo, writeRenegotiationInfo()],
       // Without ours a server may not tell its own.

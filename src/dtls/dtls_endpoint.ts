@@ -128,6 +128,7 @@ interface Rumour {
 export class DtlsEndpoint implements SansIo<DtlsEvent> {
   readonly #config: DtlsConfig;
   readonly #records: RecordLayer;
+  #hasPeerToldLimit = false;
   readonly #reassembly = new Reassembly();
   readonly #flights: Flights;
   readonly #mtu: number;
@@ -211,6 +212,11 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
   /** The longest payload of a record that the peer takes, once connected. */
   maxPayloadLength(): number {
     return this.#records.maxPayloadLength(1);
+  }
+
+  /** Whether the peer has told which records it takes, and not left it at what the protocol allows. */
+  hasPeerToldLimit(): boolean {
+    return this.#hasPeerToldLimit;
   }
 
   /**
@@ -497,6 +503,7 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     const read = role === "client" ? keys.server : keys.client;
     const write = keys[role];
     this.#records.install({ provider: crypto.aead, suite, write, read, maxPayloadLength });
+    this.#hasPeerToldLimit = maxPayloadLength !== undefined;
   }
 
   #connect({ suite, group, peerChain }: Agreement, sendsLastFlight: boolean): void {

@@ -54,6 +54,7 @@ import { maxPayloadLengthOf, writeRecordSizeLimit } from "./record_size_limit.ts
 import { writeServerHello } from "./server_hello.ts";
 import { writeServerHelloDone } from "./server_hello_done.ts";
 import { writeServerEcdhParams, writeServerKeyExchange } from "./server_key_exchange.ts";
+import { chooseSrtpProfile, writeUseSrtp } from "./use_srtp.ts";
 import { concatenate } from "./wire_writer.ts";
 
 /** RFC 5746 section 3.3: "the Signaling Cipher Suite Value (SCSV)". */
@@ -66,7 +67,7 @@ interface Session {
   readonly clientRandom: Uint8Array;
   readonly serverRandom: Uint8Array;
   /** The longest payload of a protected record that the client takes. */
-  readonly maxPayloadLength: number;
+  readonly maxPayloadLength: number | undefined;
 }
 
 /** Both have what they need for the keys. */
@@ -349,7 +350,7 @@ function chooseParameters(
   const group = groups.find((one) => offeredGroups.includes(namedGroupCodes[one]));
   if (group === undefined) return refused("the client offers none of our groups");
   const maxPayloadLength = maxPayloadLengthOf("ClientHello", extensions);
-  if (typeof maxPayloadLength !== "number") return maxPayloadLength;
+  if (typeof maxPayloadLength === "object") return maxPayloadLength;
   return { suite, group, maxPayloadLength };
 }
 
@@ -369,6 +370,9 @@ function answerTo(offered: Extensions): Extensions {
   if (offered.has(extensionTypes.ecPointFormats)) {
     answer.set(extensionTypes.ecPointFormats, writePointFormats());
   }
+  const useSrtp = offered.get(extensionTypes.useSrtp);
+  const srtpProfile = useSrtp && chooseSrtpProfile(useSrtp);
+  if (srtpProfile !== undefined) answer.set(extensionTypes.useSrtp, writeUseSrtp([srtpProfile]));
   if (offered.has(extensionTypes.recordSizeLimit)) {
     answer.set(extensionTypes.recordSizeLimit, writeRecordSizeLimit(maxPlaintextLength));
   }

@@ -22,6 +22,8 @@ export const extensionTypes = {
   ecPointFormats: 11,
   /** RFC 5246 section 7.4.1.4.1. */
   signatureAlgorithms: 13,
+  /** RFC 5764 section 4.1.1. */
+  useSrtp: 14,
   /** RFC 7627 section 5.1. */
   extendedMasterSecret: 23,
   /** RFC 8449 section 4. */

@@ -27,8 +27,8 @@ export interface HandshakeSettings {
 export interface Protection {
   readonly suite: CipherSuite;
   readonly keys: TrafficKeys;
-  /** The longest payload of a protected record that the peer takes. */
-  readonly maxPayloadLength: number;
+  /** The longest payload of a protected record that the peer takes; undefined where it tells none. */
+  readonly maxPayloadLength: number | undefined;
 }
 
 /** A handshake's settings and hands. */

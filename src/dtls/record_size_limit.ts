@@ -29,13 +29,13 @@ export function writeRecordSizeLimit(limit: number): Uint8Array {
   return new WireWriter().uint16(limit).finish();
 }
 
-/** The longest payload of a protected record that the sender of a hello takes. */
+/** The longest payload of a protected record that the sender of a hello says it takes. */
 export function maxPayloadLengthOf(
   hello: "ClientHello" | "ServerHello",
   extensions: Extensions,
-): number | HandshakeFailure {
+): number | HandshakeFailure | undefined {
   const data = extensions.get(extensionTypes.recordSizeLimit);
-  if (data === undefined) return maxPlaintextLength;
+  if (data === undefined) return undefined;
   const limit = parseRecordSizeLimit(data);
   if (limit === undefined) return malformed(hello);
   // "An endpoint MUST treat receipt of a smaller value as a fatal error and generate an

@@ -105,10 +105,17 @@ export class CandidatePair {
   }
 }
 
-/** Whether datagrams can be sent from here to there. */
-export function canPair(base: Base, remote: Candidate, isRemoteLoopback: boolean): boolean {
+/** Whether datagrams may get from here to there. */
+export function canPair(
+  base: Base,
+  remote: Candidate,
+  { isRemoteLoopback, isProven }: {
+    readonly isRemoteLoopback: boolean;
+    readonly isProven: boolean;
+  },
+): boolean {
   // RFC 8445 section 6.1.2.2 pairs what has the same IP version. Loopback reaches loopback, and
-  // nothing else does.
+  // nothing else is tried; but another agent on this host may have come to us with any address of it.
   return familyOf(base.candidate.address) === familyOf(remote.address) &&
-    base.isLoopback === isRemoteLoopback;
+    (isProven || base.isLoopback === isRemoteLoopback);
 }

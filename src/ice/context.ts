@@ -119,7 +119,7 @@ export class Context {
     const known = generation.checkList.find(base.baseId, candidate);
     if (known !== undefined) return known;
     const isLoopback = scopeOf(candidate.address) === "loopback";
-    if (!canPair(base, candidate, isLoopback)) return undefined;
+    if (!canPair(base, candidate, { isRemoteLoopback: isLoopback, isProven })) return undefined;
     if (isLoopback && !isProven && !this.isLoopbackUsed(generation)) return undefined; // CHECK I10
     if (this.local.hasBaseAt(candidate)) return undefined; // CHECK I10
     const { isControlling } = this.role;

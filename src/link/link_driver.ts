@@ -61,6 +61,8 @@ export interface DriverConfig {
 
 /** The AEAD's tag, for which there must be room behind every packet, in bytes. */
 const tagLength = 16;
+/** The longest SCTP packet that fits Ethernet, over IPv4, in bytes. */
+const ethernetPacketLength = 1_432;
 /** RFC 6347 section 4.2.4.1 allows less than a second where the round trip is known to be less. */
 const handshakeTimeout = 30_000;
 
@@ -178,9 +180,16 @@ export class LinkDriver {
     this.schedule();
   }
 
-  /** RFC 8449: the other node may take shorter records than the path does. */
+  /**
+   * RFC 8449: the other node may take shorter records than the path does. Who tells no limit may read
+   * datagrams of Ethernet's length only, and is not even to be probed with longer ones: Chromium's
+   * DTLS ends at one, and aiortc falls behind by what it leaves unread.
+   */
   #applyPath(selected: LinkPath): void {
-    const maxRecord = this.#dtls?.maxPayloadLength() ?? Infinity;
+    const dtls = this.#dtls;
+    const maxRecord = dtls?.hasPeerToldLimit() === true
+      ? dtls.maxPayloadLength()
+      : ethernetPacketLength;
     const length = Math.min(this.#config.maxPacketLength(selected), maxRecord);
     this.#association.setPath(length, performance.now());
   }

@@ -1,5 +1,5 @@
 /** Against the openssl program, in both roles. Skipped, loudly, where there is none. */
-import { equal, match, ok } from "node:assert/strict";
+import { equal, match } from "node:assert/strict";
 import { type CipherSuiteName, cipherSuiteNames } from "../../src/dtls/cipher_suite.ts";
 import { DtlsEndpoint } from "../../src/dtls/dtls_endpoint.ts";
 import type { DtlsConfig } from "../../src/dtls/dtls_endpoint.ts";

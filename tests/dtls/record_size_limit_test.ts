@@ -63,6 +63,7 @@ Deno.test("D24: a server does not answer the limit of a client that tells none",
   equal(limitIn("ServerHello", hello.body), undefined);
   ok(pair.isConnected());
   equal(pair.server.maxPayloadLength(), 2 ** 14);
+  deepEqual([pair.server.hasPeerToldLimit(), pair.client.hasPeerToldLimit()], [false, false]);
 });
 
 for (const side of sides) {

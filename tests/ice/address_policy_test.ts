@@ -2,6 +2,9 @@ import { equal, ok } from "node:assert/strict";
 import { addressDefect, scopeOf } from "../../src/ice/address_policy.ts";
 import type { Candidate } from "../../src/ice/candidate.ts";
 import { canonicalAddress } from "../../src/ice/stun/address.ts";
+import { shortTermKey } from "../../src/ice/stun/integrity.ts";
+import { writeStunMessage } from "../../src/ice/stun/message.ts";
+import { methods } from "../../src/ice/stun/message_header.ts";
 import { addressOfA, createTwoPeers } from "./two_peers.ts";
 
 const strict = { isLinkLocalAllowed: false, isLoopbackAllowed: false };
@@ -107,6 +110,27 @@ Deno.test("loopback is told and tried only where the peer has an address of ours
   equal(a.candidates().map(({ address }) => address).join(), `${addressOfA},127.0.0.1`);
   const [direct, loopback] = a.candidates();
   ok((direct?.priority ?? 0) > (loopback?.priority ?? 0));
+});
+
+Deno.test("an agent that has come from loopback to another address of ours is heard", () => {
+  const { a, z, world } = createTwoPeers();
+  a.agent.setRemoteCredentials(z.agent.localCredentials, world.now);
+  world.runFor(10);
+  const { ufrag, pwd } = a.agent.localCredentials;
+  const source = { address: "127.0.0.1", port: 4_000 };
+  const check = writeStunMessage({
+    messageClass: "request",
+    method: methods.binding,
+    transactionId: new Uint8Array(12),
+    attributes: {
+      username: `${ufrag}:${z.agent.localCredentials.ufrag}`,
+      priority: 1,
+      iceControlled: 1n,
+    },
+  }, { key: shortTermKey(pwd) });
+  equal(a.agent.isFromPeer(1, source), false);
+  a.receive(1, source, check);
+  equal(a.agent.isFromPeer(1, source), true);
 });
 
 Deno.test("loopback is told where there is nothing else", () => {

@@ -11,8 +11,8 @@ import { WeriftPeer } from "../fakes/werift_peer.ts";
 import type { ChannelLog } from "./channel_log.ts";
 import { createFactory, LinkLog } from "./link_stage.ts";
 
-const payload = randomBytes(1_000_000);
-const pieceLength = 10_000;
+const payload = randomBytes(10_000_000);
+const pieceLength = 50_000;
 
 /** Sends the payload from werift and has it sent back; what came back, and a text. */
 async function echoThroughUs(channel: RTCDataChannel): Promise<{ bytes: Buffer; text: string }> {

@@ -11,11 +11,13 @@ debian_packages=(
   gcc
   libc6-dev
   libusrsctp-dev
+  chromium
 )
 
 # Programs in Go, each in a folder of its own.
 go_programs=(
   pion_dtls
+  pion_webrtc
 )
 go_version=1.24
 
@@ -85,6 +87,37 @@ build_usrsctp_peer() {
     warn "gcc could not build usrsctp_peer"
 }
 
+# node-datachannel, which brings libdatachannel.
+install_libdatachannel() {
+  local folder=bin/libdatachannel
+  if ! command -v npm > /dev/null; then
+    warn "no npm: not installed: libdatachannel"
+    return
+  fi
+  if cmp --quiet libdatachannel/package-lock.json "$folder/node_modules/.installed"; then return; fi
+  mkdir -p "$folder"
+  cp libdatachannel/package.json libdatachannel/package-lock.json "$folder"
+  if npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error; then
+    cp libdatachannel/package-lock.json "$folder/node_modules/.installed"
+  else
+    warn "npm could not install libdatachannel"
+  fi
+}
+
+install_aiortc() {
+  local folder=bin/aiortc
+  if cmp --quiet aiortc/requirements.txt "$folder/.installed"; then return; fi
+  if python3 -m venv "$folder" &&
+    "$folder/bin/pip" install --quiet --disable-pip-version-check -r aiortc/requirements.txt
+  then
+    cp aiortc/requirements.txt "$folder/.installed"
+  else
+    warn "no python3 with venv, or pip could not install aiortc"
+  fi
+}
+
 install_debian_packages
 build_go_programs
 build_usrsctp_peer
+install_libdatachannel
+install_aiortc

@@ -147,6 +147,8 @@ func optionsOf(given settings) ([]dtls.Option, error) {
 	options := []dtls.Option{
 		dtls.WithCertificates(own),
 		dtls.WithCipherSuites(offered...),
+		// As pion/webrtc has them: without any it refuses those who offer some.
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
 		dtls.WithExtendedMasterSecret(dtls.RequireExtendedMasterSecret),
 		dtls.WithMTU(given.mtu),
 		dtls.WithFlightInterval(given.interval),
