@@ -36,7 +36,8 @@ Deno.test("paths with cuts, queues and losses at once carry what is sent", () =>
       maxMessageLength: seed % 2 === 0 ? 1_100 : 65_536,
       isWrapping: seed % 3 === 0,
       config: { isInterleavingOffered: seed % 4 < 2, heartbeatInterval: 2_000 },
-      patience: 12_000,
+      // Both cuts, and between them three times the longest RTO.
+      patience: 17_500,
     });
   });
 });
