@@ -10,7 +10,7 @@ import { WebRtcLinkFactory } from "../src/link/webrtc_link.ts";
 import { IcePath } from "../src/link/ice_path.ts";
 import { chooseDatagramSockets } from "../src/socket/choose_datagram_sockets.ts";
 
-const linkCount = 50;
+const linkCount = 200;
 const channelCount = 1_000;
 /** Until what was used last is given back: longer than the pool keeps it, in ms. */
 const rest = 7_000;
