@@ -11,7 +11,7 @@
  *
  *     |  Type = 0x02  |
  */
-import { readUint16, readUint32, writeUint16, writeUint32 } from "../sctp/packet/wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../network_order.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 const ackType = 0x02;

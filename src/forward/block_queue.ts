@@ -4,6 +4,7 @@
  * write; while nothing waits, no block is held.
  */
 import { blockLength, type BufferPool } from "../buffer_pool.ts";
+import { copyBytes } from "../copy_bytes.ts";
 
 /** Where a queue is written to. */
 export interface ByteSink {
@@ -39,7 +40,7 @@ export class BlockQueue {
     for (let at = start; at < end;) {
       const block = this.#blockWithRoom();
       const count = Math.min(end - at, blockLength - this.#end);
-      block.set(bytes.subarray(at, at + count), this.#end);
+      copyBytes(bytes, at, at + count, block, this.#end);
       this.#end += count;
       at += count;
     }

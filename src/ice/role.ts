@@ -1,6 +1,6 @@
 /** Who of the two nominates, and what happens where both or none would (RFC 8445, section 7.3.1.1). */
 import type { StunAttributes } from "./stun/attributes.ts";
-import { readUint64 } from "./stun/wire.ts";
+import { readUint64 } from "../network_order.ts";
 
 /** RFC 8445, section 4. */
 export type IceRole = "controlling" | "controlled";

@@ -16,9 +16,6 @@ import {
   type RelayTransportHandler,
 } from "./relay_transport.ts";
 
-/** What a relay adds to each datagram once it has a channel, in bytes; over a stream up to 3 more. */
-export const relayOverhead = 4;
-
 /** What is known when a relay is there. */
 export interface RelayAddresses {
   /** Where peers reach us. */

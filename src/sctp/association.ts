@@ -29,7 +29,7 @@ import {
 import { writePad } from "./packet/pad_chunk.ts";
 import { createSackFields, parseSack } from "./packet/sack_chunk.ts";
 import { parseShutdown, writeShutdownComplete } from "./packet/shutdown_chunk.ts";
-import { readUint16 } from "./packet/wire.ts";
+import { readUint16 } from "../network_order.ts";
 import type { PayloadStore } from "./payload_store.ts";
 import { connect, handleCookieAck, handleCookieEcho, handleInit, handleInitAck } from "./setup.ts";
 import {

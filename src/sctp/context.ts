@@ -6,7 +6,7 @@ import { Heartbeat } from "./heartbeat.ts";
 import { writeAbort } from "./packet/abort_chunk.ts";
 import { protocolViolation } from "./packet/error_cause.ts";
 import { packetHeaderLength } from "./packet/packet_header.ts";
-import { readUint32 } from "./packet/wire.ts";
+import { readUint32 } from "../network_order.ts";
 import { Outbox } from "./outbox.ts";
 import { PathMtu } from "./path_mtu.ts";
 import { Request, type RequestOptions } from "./request.ts";

@@ -1,7 +1,7 @@
 /** Heartbeats (RFC 9260, section 8.3): whether a peer that has nothing to say is still there. */
 import type { Instant } from "../sans_io.ts";
 import { parseHeartbeatInfo, writeHeartbeat } from "./packet/heartbeat_chunk.ts";
-import { readUint32, writeUint32 } from "./packet/wire.ts";
+import { readUint32, writeUint32 } from "../network_order.ts";
 
 /** What tells a heartbeat's info from that of a path MTU probe. */
 const kind = 0x48425354;

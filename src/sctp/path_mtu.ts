@@ -4,7 +4,7 @@
  */
 import type { Instant } from "../sans_io.ts";
 import { parseHeartbeatInfo, writeHeartbeat } from "./packet/heartbeat_chunk.ts";
-import { readUint32, writeUint32 } from "./packet/wire.ts";
+import { readUint32, writeUint32 } from "../network_order.ts";
 
 /** An IPv6 packet of 1280 bytes, less IP, UDP and DTLS: what WebRTC takes for granted. */
 export const basePacketLength = 1_188;

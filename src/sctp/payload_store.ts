@@ -4,6 +4,7 @@
  * one leaves nothing to collect.
  */
 import { blockLength, type BufferPool } from "../buffer_pool.ts";
+import { copyBytes } from "../copy_bytes.ts";
 import type { Instant } from "../sans_io.ts";
 
 /** Sizes of places: control messages, packets of the Internet, packets of a loopback path. Bytes. */
@@ -105,23 +106,5 @@ export class PayloadStore {
     this.#blocks[number] = { bytes: this.#pool.take(), kind, free, usedCount: 0 };
     this.#open[kind]?.push(number);
     return number;
-  }
-}
-
-/** A loop is faster than a view for few bytes. */
-const shortLength = 64;
-
-/** Copies `from[start..end)` to `to[at..)`. */
-export function copyBytes(
-  from: Uint8Array,
-  start: number,
-  end: number,
-  to: Uint8Array,
-  at: number,
-): void {
-  if (end - start > shortLength) {
-    to.set(from.subarray(start, end), at);
-  } else {
-    for (let offset = start; offset < end; offset++) to[at++] = from[offset] ?? 0;
   }
 }

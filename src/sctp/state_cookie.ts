@@ -5,7 +5,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Instant } from "../sans_io.ts";
 import type { Capabilities } from "./capabilities.ts";
-import { readUint32, writeUint32 } from "./packet/wire.ts";
+import { readUint32, writeUint32 } from "../network_order.ts";
 
 /** What a cookie keeps. */
 export interface StateCookie {

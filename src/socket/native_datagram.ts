@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { callHandler } from "./call_handler.ts";
 import {
   BindError,
   bindErrorCode,
@@ -188,7 +189,7 @@ export class NativeDatagramSocket implements DatagramSocket {
         hasRead = this.#deliver(length) || hasRead;
       } else if (!this.#livesOn(this.#libc.errno())) break;
     }
-    if (hasRead && this.#descriptor >= 0) call(() => this.#handler.handleDrained());
+    if (hasRead && this.#descriptor >= 0) callHandler(() => this.#handler.handleDrained());
   }
 
   #deliver(length: number): boolean {
@@ -218,7 +219,7 @@ export class NativeDatagramSocket implements DatagramSocket {
   handleFailed(reason: string): void {
     if (this.#descriptor < 0) return;
     void this.close();
-    call(() => this.#handler.handleFailed(reason));
+    callHandler(() => this.#handler.handleFailed(reason));
   }
 
   close(): Promise<void> {
@@ -228,15 +229,6 @@ export class NativeDatagramSocket implements DatagramSocket {
       this.#descriptor = -1;
     }
     return this.#closed;
-  }
-}
-
-/** What a handler throws is no business of the other sockets: it is reported as not caught. */
-function call(handle: () => void): void {
-  try {
-    handle();
-  } catch (error) {
-    reportError(error);
   }
 }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { callHandler } from "./call_handler.ts";
 import { createSocket, type RemoteInfo, type Socket } from "node:dgram";
 import { messageOf } from "../message_of.ts";
 import {
@@ -154,7 +155,7 @@ class PortableDatagramSocket implements DatagramSocket {
     const { buffer, byteOffset: start, length } = message;
     const bytes = new Uint8Array(buffer);
     // What is thrown here node:dgram would swallow.
-    call(() => this.#handler.handleDatagrams(bytes, start, start + length, length, source));
+    callHandler(() => this.#handler.handleDatagrams(bytes, start, start + length, length, source));
   }
 
   /** All datagrams that are there now come before the next immediate. */
@@ -163,7 +164,7 @@ class PortableDatagramSocket implements DatagramSocket {
     this.#isDrainDue = true;
     setImmediate(() => {
       this.#isDrainDue = false;
-      if (this.#closed === undefined) call(() => this.#handler.handleDrained());
+      if (this.#closed === undefined) callHandler(() => this.#handler.handleDrained());
     });
   }
 
@@ -184,20 +185,11 @@ class PortableDatagramSocket implements DatagramSocket {
   #fail(reason: string): void {
     if (this.#closed !== undefined) return;
     this.#closed = Promise.resolve();
-    call(() => this.#handler.handleFailed(reason));
+    callHandler(() => this.#handler.handleFailed(reason));
   }
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => this.#socket.close(resolve));
     return this.#closed;
-  }
-}
-
-/** What a handler throws is reported as not caught. */
-function call(handle: () => void): void {
-  try {
-    handle();
-  } catch (error) {
-    reportError(error);
   }
 }

@@ -9,7 +9,7 @@ import {
   writeChecksum,
   writePacketHeader,
 } from "../../src/sctp/packet/packet_header.ts";
-import { padded, readUint32 } from "../../src/sctp/packet/wire.ts";
+import { padded, readUint32 } from "../../src/network_order.ts";
 
 /** A chunk as it was read. */
 export interface ReadChunk {

@@ -1,12 +1,8 @@
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import fc from "fast-check";
 import { BufferPool } from "../../src/buffer_pool.ts";
-import {
-  copyBytes,
-  maxPieceLength,
-  PayloadStore,
-  type PieceHandle,
-} from "../../src/sctp/payload_store.ts";
+import { copyBytes } from "../../src/copy_bytes.ts";
+import { maxPieceLength, PayloadStore, type PieceHandle } from "../../src/sctp/payload_store.ts";
 import { testBytes } from "../fakes/sockets.ts";
 
 /** A piece as the model knows it. */

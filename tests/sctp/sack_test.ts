@@ -2,7 +2,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { chunkTypes } from "../../src/sctp/packet/chunk_type.ts";
 import { writeShutdown } from "../../src/sctp/packet/shutdown_chunk.ts";
-import { readUint32, writeUint16 } from "../../src/sctp/packet/wire.ts";
+import { readUint32, writeUint16 } from "../../src/network_order.ts";
 import { add32 } from "../../src/sctp/serial.ts";
 import {
   connectedPair,

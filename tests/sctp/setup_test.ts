@@ -9,7 +9,7 @@ import { writeAbort } from "../../src/sctp/packet/abort_chunk.ts";
 import { writeHeartbeat, writeHeartbeatAck } from "../../src/sctp/packet/heartbeat_chunk.ts";
 import { type InitFields, parseInit, writeInit } from "../../src/sctp/packet/init_chunk.ts";
 import { writeReConfig } from "../../src/sctp/packet/re_config_chunk.ts";
-import { readUint16, readUint32, writeUint32 } from "../../src/sctp/packet/wire.ts";
+import { readUint16, readUint32, writeUint32 } from "../../src/network_order.ts";
 import {
   writeShutdown,
   writeShutdownAck,

@@ -1,7 +1,7 @@
 /** Rows S9 and S10: the receive window, which no burst and no slow reader closes for good. */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { chunkTypes } from "../../src/sctp/packet/chunk_type.ts";
-import { readUint32 } from "../../src/sctp/packet/wire.ts";
+import { readUint32 } from "../../src/network_order.ts";
 import { Random } from "../sim/random.ts";
 import { forSeeds } from "../sim/seeds.ts";
 import { connectedPair, isUp, OnPath, type SctpPair, sendText } from "./association_pair.ts";

@@ -3,7 +3,7 @@
  * RFC 5952 has it. IPv4-mapped IPv6 addresses are IPv4 addresses here, so that nobody gets past a
  * comparison by spelling one of them differently.
  */
-import { readUint16, writeUint16 } from "./wire.ts";
+import { readUint16, writeUint16 } from "../../network_order.ts";
 
 /** An address and a UDP port. */
 export interface TransportAddress {

@@ -12,7 +12,7 @@ import type { TransportAddress } from "./address.ts";
 import type { AttributeCodec } from "./attribute_codec.ts";
 import { familyNumbered, familyNumbers } from "./attribute_codec.ts";
 import { magicCookie } from "./message_header.ts";
-import { readUint16, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, writeUint16, writeUint32 } from "../../network_order.ts";
 
 const addressOffset = 4;
 const addressLengths = { ipv4: 4, ipv6: 16 } as const;

@@ -1,7 +1,7 @@
 /** How the value of one attribute is read and written. */
 import type { AddressFamily } from "./address.ts";
-import { readUint16, readUint32, readUint64 } from "./wire.ts";
-import { writeUint16, writeUint32, writeUint64 } from "./wire.ts";
+import { readUint16, readUint32, readUint64 } from "../../network_order.ts";
+import { writeUint16, writeUint32, writeUint64 } from "../../network_order.ts";
 
 /** Reads and writes values, padding excluded. */
 export interface AttributeCodec<Value> {

@@ -5,7 +5,7 @@
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import { headerLength } from "./message_header.ts";
 import type { StunMessage } from "./message.ts";
-import { writeUint16 } from "./wire.ts";
+import { writeUint16 } from "../../network_order.ts";
 
 /** In bytes. */
 export const integrityLength = 20;

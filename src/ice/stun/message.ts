@@ -11,7 +11,7 @@ import { fingerprintOf } from "./fingerprint.ts";
 import { integrityLength, integrityOf } from "./integrity.ts";
 import type { MessageHeader } from "./message_header.ts";
 import { headerLength, parseMessageHeader, writeMessageHeader } from "./message_header.ts";
-import { padded, readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { padded, readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** Longer messages are dropped unread, in bytes: none that is sent over UDP comes near. */
 export const maxMessageLength = 2048;

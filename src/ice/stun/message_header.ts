@@ -7,7 +7,7 @@
  *     |                         Magic Cookie                          |
  *     |                     Transaction ID (96 bits)                  |
  */
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** In bytes. */
 export const headerLength = 20;

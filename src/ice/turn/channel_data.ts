@@ -6,7 +6,7 @@
  *     |         Channel Number        |            Length             |
  *     |                       Application Data                       ..
  */
-import { readUint16, writeUint16 } from "../stun/wire.ts";
+import { readUint16, writeUint16 } from "../../network_order.ts";
 
 /** In bytes. */
 export const channelDataHeaderLength = 4;

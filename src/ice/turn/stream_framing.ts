@@ -4,7 +4,7 @@
  */
 import { classify } from "../classify.ts";
 import { headerLength, magicCookie } from "../stun/message_header.ts";
-import { padded, readUint16, readUint32 } from "../stun/wire.ts";
+import { padded, readUint16, readUint32 } from "../../network_order.ts";
 import { channelDataHeaderLength } from "./channel_data.ts";
 
 /** Takes one message, `bytes[start..end)` with its padding; lent until this returns. */

@@ -8,7 +8,7 @@ import { classify } from "../classify.ts";
 import type { AddressFamily, TransportAddress } from "../stun/address.ts";
 import { parseStunMessage, type StunMessage, writeStunMessage } from "../stun/message.ts";
 import { methods, transactionIdLength } from "../stun/message_header.ts";
-import { padded, readUint16 } from "../stun/wire.ts";
+import { padded, readUint16 } from "../../network_order.ts";
 import { Allocation } from "./allocation.ts";
 import {
   channelDataEnd,

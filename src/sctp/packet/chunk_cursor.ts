@@ -3,7 +3,7 @@
  * and reset for every packet. It knows where chunks start and end, and nothing of what is in them.
  */
 import { chunkHeaderLength } from "./chunk_header.ts";
-import { padded, readUint16 } from "./wire.ts";
+import { padded, readUint16 } from "../../network_order.ts";
 
 /** Stands on one chunk after the other. */
 export class ChunkCursor {

@@ -8,7 +8,7 @@
  *
  * Chunk Length counts the header and the value, "but not any chunk padding".
  */
-import { padded, readUint16, writeUint16 } from "./wire.ts";
+import { padded, readUint16, writeUint16 } from "../../network_order.ts";
 
 /** Type, flags and length, in bytes. */
 export const chunkHeaderLength = 4;

@@ -19,7 +19,7 @@
  * These are most of all chunks, so that they are read into fields that are kept, and written from
  * arguments.
  */
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** What stands before the user data of a DATA chunk, in bytes. */
 export const dataHeaderLength = 16;

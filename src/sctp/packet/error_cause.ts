@@ -7,7 +7,7 @@
  *     \                  Cause-Specific Information                   \
  */
 import { type Parameter, parseParameters, writeParameter } from "./parameter.ts";
-import { padded, readUint32, writeUint32 } from "./wire.ts";
+import { padded, readUint32, writeUint32 } from "../../network_order.ts";
 
 /** The cause codes. */
 export const causeCodes = {

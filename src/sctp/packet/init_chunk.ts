@@ -20,7 +20,7 @@ import {
   parseParameters,
   writeParameter,
 } from "./parameter.ts";
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** The fields before the parameters, without the chunk header, in bytes. */
 const fixedLength = 16;

@@ -8,7 +8,7 @@
  *     |                           Checksum                            |
  */
 import { crc32c, extendCrc32c } from "./crc32c.ts";
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** What stands before the first chunk, in bytes. */
 export const packetHeaderLength = 12;

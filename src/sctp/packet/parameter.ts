@@ -6,7 +6,7 @@
  *     |        Parameter Type         |       Parameter Length        |
  *     \                        Parameter Value                        \
  */
-import { padded, readUint16, writeUint16 } from "./wire.ts";
+import { padded, readUint16, writeUint16 } from "../../network_order.ts";
 
 /** Type and length, in bytes. */
 export const parameterHeaderLength = 4;

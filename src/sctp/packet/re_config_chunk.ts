@@ -33,7 +33,7 @@
 import { chunkHeaderLength, writeParameterChunk } from "./chunk_header.ts";
 import { chunkTypes } from "./chunk_type.ts";
 import { type Parameter, parseParameters, writeParameter } from "./parameter.ts";
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** The results in a response: section 4.4. */
 export const reConfigResults = {

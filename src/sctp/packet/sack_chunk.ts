@@ -18,7 +18,7 @@
  */
 import { chunkHeaderLength, writeChunkHeader } from "./chunk_header.ts";
 import { chunkTypes } from "./chunk_type.ts";
-import { readUint16, readUint32, writeUint16, writeUint32 } from "./wire.ts";
+import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_order.ts";
 
 /** What stands before the first gap block, in bytes. */
 export const sackHeaderLength = 16;

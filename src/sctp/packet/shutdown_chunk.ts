@@ -13,7 +13,7 @@
  */
 import { chunkHeaderLength, tagReflectedFlag, writeChunk } from "./chunk_header.ts";
 import { chunkTypes } from "./chunk_type.ts";
-import { readUint32, writeUint32 } from "./wire.ts";
+import { readUint32, writeUint32 } from "../../network_order.ts";
 
 const shutdownLength = 8;
 

@@ -1,5 +1,6 @@
 /** Where the pieces of a message are put together for its delivery. */
-import { copyBytes, type PayloadStore } from "../payload_store.ts";
+import { copyBytes } from "../../copy_bytes.ts";
+import type { PayloadStore } from "../payload_store.ts";
 import type { Piece } from "./held_pieces.ts";
 
 /** The least that is allocated, so that slowly growing messages do not each allocate. Bytes. */

@@ -15,7 +15,8 @@ import {
 } from "../packet/data_chunk.ts";
 import type { ForwardTsn, SkippedMessage } from "../packet/forward_tsn_chunk.ts";
 import { gapEnd, gapStart, type SackFields } from "../packet/sack_chunk.ts";
-import { copyBytes, type PayloadStore } from "../payload_store.ts";
+import { copyBytes } from "../../copy_bytes.ts";
+import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
 import { type Fragment, unlimited } from "./send_queue.ts";
 

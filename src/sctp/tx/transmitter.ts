@@ -6,7 +6,7 @@
 import type { Instant } from "../../sans_io.ts";
 import { writeForwardTsn } from "../packet/forward_tsn_chunk.ts";
 import { gapEnd, type SackFields } from "../packet/sack_chunk.ts";
-import { padded } from "../packet/wire.ts";
+import { padded } from "../../network_order.ts";
 import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
 import type { CongestionControl } from "./congestion_control.ts";

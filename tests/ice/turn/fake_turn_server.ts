@@ -18,7 +18,7 @@ import {
   transactionKey,
 } from "../../../src/ice/stun/message_header.ts";
 import { channelDataEnd, writeChannelDataHeader } from "../../../src/ice/turn/channel_data.ts";
-import { readUint16 } from "../../../src/ice/stun/wire.ts";
+import { readUint16 } from "../../../src/network_order.ts";
 
 export const user = { username: "alice", password: "secret" } as const;
 const realm = "example.org";

@@ -7,7 +7,7 @@ import {
   parseSack,
   sackHeaderLength,
 } from "../../../src/sctp/packet/sack_chunk.ts";
-import { readUint32 } from "../../../src/sctp/packet/wire.ts";
+import { readUint32 } from "../../../src/network_order.ts";
 import {
   ReceivedTsns,
   type TsnVerdict,

@@ -11,6 +11,11 @@ export function readUint32(bytes: Uint8Array, at: number): number {
     (bytes[at + 3] ?? 0)) >>> 0;
 }
 
+/** Reads 64 bits. */
+export function readUint64(bytes: Uint8Array, at: number): bigint {
+  return (BigInt(readUint32(bytes, at)) << 32n) | BigInt(readUint32(bytes, at + 4));
+}
+
 /** Writes 16 bits. */
 export function writeUint16(bytes: Uint8Array, at: number, value: number): void {
   bytes[at] = value >>> 8;
@@ -25,7 +30,16 @@ export function writeUint32(bytes: Uint8Array, at: number, value: number): void 
   bytes[at + 3] = value;
 }
 
-/** Chunks and parameters are padded to four bytes (RFC 9260, section 3.2). */
+/** Writes 64 bits. */
+export function writeUint64(bytes: Uint8Array, at: number, value: bigint): void {
+  writeUint32(bytes, at, Number(value >> 32n));
+  writeUint32(bytes, at + 4, Number(value & 0xffffffffn));
+}
+
+/**
+ * A length with its padding to four bytes, as chunks and parameters (RFC 9260, section 3.2) and STUN
+ * attributes (RFC 8489, section 14) have it.
+ */
 export function padded(length: number): number {
   return (length + 3) & ~3;
 }
