@@ -11,7 +11,6 @@ debian_packages=(
   gcc
   libc6-dev
   libusrsctp-dev
-  chromium
 )
 
 # Programs in Go, each in a folder of its own.
