@@ -31,6 +31,8 @@ export interface ProxyOptions {
   readonly iceServers: readonly IceServer[];
   /** Whether links go through TURN servers alone. */
   readonly isRelayOnly: boolean;
+  /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
+  readonly hold: number | undefined;
   readonly exitOnFailure: boolean;
   readonly logging: LoggingOptions;
 }
@@ -44,6 +46,9 @@ export type SignalingOptions =
     readonly ingressUrls: readonly string[];
     readonly identityFiles: NodeIdentityFiles;
   };
+
+/** In seconds. */
+const maxHold = 86_400;
 
 const makeCertificate = 'run "aetherport cert generate --name <name>" to make them';
 
@@ -134,12 +139,23 @@ function proxyFlags(
       (url) => url === "none" ? url : parseIceServer(url),
     ),
     new Option("--relay-only", "link through a TURN server only, and tell no address of this host"),
+    new Option(
+      "--hold <seconds>",
+      "keep connections for so long after the other node became unreachable (default: 60)",
+    ).argParser(parseHold),
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
     new Option("-v, --verbose", "log more, with stack traces").conflicts("quiet"),
     new Option("-q, --quiet", "log warnings and errors only").conflicts("verbose"),
     new Option("--log-format <format>", "of the log on stderr")
       .choices(["text", "json"]).default("text"),
   ];
+}
+
+/** In ms. */
+function parseHold(text: string): number {
+  const seconds = Number(text);
+  if (/^\d{1,6}$/.test(text) && seconds <= maxHold) return seconds * 1_000;
+  throw new BadInput(`--hold ${JSON.stringify(text)} is not a number of seconds, 0 to ${maxHold}`);
 }
 
 function parseKeyId(text: string): string {
@@ -161,6 +177,7 @@ interface RawOptions {
   allowPeer?: string[];
   iceServer?: (IceServer | "none")[];
   relayOnly?: boolean;
+  hold?: number;
   exitOnFailure?: boolean;
   verbose?: boolean;
   quiet?: boolean;
@@ -184,6 +201,7 @@ function readOptions(raw: RawOptions): ProxyOptions {
     allowedPeers: raw.allowPeer ?? [],
     iceServers,
     isRelayOnly: readRelayOnly(raw, iceServers),
+    hold: raw.hold,
     exitOnFailure: raw.exitOnFailure ?? false,
     logging: {
       level: raw.verbose ? "verbose" : raw.quiet ? "quiet" : "normal",

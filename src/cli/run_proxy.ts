@@ -71,6 +71,7 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const factory = new WebRtcLinkFactory({
     iceServers: options.iceServers,
     isRelayOnly: options.isRelayOnly,
+    ...(options.hold === undefined ? {} : { hold: options.hold }),
     pool,
     ...(identities === undefined ? {} : { certificate: () => identities.current() }),
   });

@@ -16,6 +16,9 @@ export class StreamPort implements TunnelStreamHandler {
   readonly stream: TunnelStream;
   /** Resolves, never rejects, when the stream is over. */
   readonly closed: Promise<StreamClosed>;
+  /** Resolves, never rejects, with true once the other side has accepted, with false where it ended before. */
+  readonly answered: Promise<boolean>;
+  readonly #resolveAnswered: (isAccepted: boolean) => void;
   readonly #resolveClosed: (closed: StreamClosed) => void;
   readonly #received: BlockQueue;
   #isEnded = false;
@@ -29,6 +32,9 @@ export class StreamPort implements TunnelStreamHandler {
     const { promise, resolve } = Promise.withResolvers<StreamClosed>();
     this.closed = promise;
     this.#resolveClosed = resolve;
+    const answer = Promise.withResolvers<boolean>();
+    this.answered = answer.promise;
+    this.#resolveAnswered = answer.resolve;
     this.#received = new BlockQueue(pool);
     this.stream = stream;
     stream.handler = this;
@@ -60,7 +66,9 @@ export class StreamPort implements TunnelStreamHandler {
     }
   }
 
-  handleOpened(): void {}
+  handleOpened(): void {
+    this.#resolveAnswered(true);
+  }
 
   handlePayload(bytes: Uint8Array, start: number, end: number): void {
     this.#received.append(bytes, start, end);
@@ -79,6 +87,7 @@ export class StreamPort implements TunnelStreamHandler {
   handleClosed(closed: StreamClosed): void {
     this.#isClosed = true;
     this.#received.close();
+    this.#resolveAnswered(false);
     this.#resolveClosed(closed);
     this.#wakeReader?.();
     this.#wakeWriter?.();

@@ -15,9 +15,20 @@ const log = getLogger(["aetherport", "egress"]);
 /** Attempts to find a free port that both loopback addresses have. */
 const portAttemptCount = 16;
 
+/**
+ * A link that was silent for so long, in ms, may be dead: a heartbeat is missing. A connection sends
+ * nothing over it before it is answered, so that it can move to another link.
+ */
+const doubtfulAfter = 1_200;
+/** A new connection waits so long for its answer before another link is looked for, in ms. */
+const answerTimeout = 3_000;
+
 /** Where a forward gets its link from. */
 export interface LinkSource {
-  /** A link that is up, now or soon; undefined where none came in time. */
+  /**
+   * A link that is up and heard, now or soon; undefined where none came in time. Where there are only
+   * silent ones, another is asked for.
+   */
   acquire(): Promise<Link | undefined>;
 }
 
@@ -56,17 +67,7 @@ export class TcpForward {
 
   async #serve(connection: TcpConnection): Promise<void> {
     const client = connection.remote;
-    const link = await this.#links.acquire();
-    if (link === undefined) {
-      log.warn("{client} to {target}: no link came up in time", {
-        event: "no-link",
-        client,
-        target: this.#target,
-      });
-      connection.reset();
-      return;
-    }
-    const port = this.#open(link);
+    const port = await this.#connect(client);
     if (port === undefined) return connection.reset();
     const { closed, sent, received } = await relay(connection, port, { pool: this.#pool });
     if (closed.how === "refused") {
@@ -89,6 +90,31 @@ export class TcpForward {
     });
   }
 
+  /** A stream to the target, over a link that is heard; undefined, with a line in the log, for none. */
+  async #connect(client: string): Promise<StreamPort | undefined> {
+    for (let link = await this.#links.acquire(); link !== undefined;) {
+      const port = this.#open(link);
+      if (port === undefined) return undefined;
+      const overdue = isUnanswered(port);
+      if (link.silence < doubtfulAfter) {
+        // Where the link is silent, another is asked for by this.
+        void overdue.then((isOverdue) => isOverdue ? this.#links.acquire() : undefined);
+        return port;
+      }
+      const other = await overdue ? await this.#links.acquire() : link;
+      const isSettled = other === link && (await port.answered || link.state !== "closed");
+      if (isSettled) return port;
+      port.stream.reset("another link is taken");
+      link = other === link ? await this.#links.acquire() : other;
+    }
+    log.warn("{client} to {target}: no link came up in time", {
+      event: "no-link",
+      client,
+      target: this.#target,
+    });
+    return undefined;
+  }
+
   #open(link: Link): StreamPort | undefined {
     try {
       const channel = link.openChannel({ label: this.#target, protocol: tcpProtocol });
@@ -102,6 +128,17 @@ export class TcpForward {
       return undefined;
     }
   }
+}
+
+/** Whether the time for an answer passes without any. */
+function isUnanswered(port: StreamPort): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => resolve(true), answerTimeout);
+    void port.answered.then(() => {
+      clearTimeout(timer);
+      resolve(false);
+    });
+  });
 }
 
 function bindAll(

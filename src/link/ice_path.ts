@@ -15,7 +15,7 @@ import type { DatagramHandler, DatagramSockets, SocketAddress } from "../socket/
 import { formatEndpoint } from "../socket/endpoint.ts";
 import { endpointOf, type IceServer } from "./ice_server.ts";
 import type { LinkPath } from "./link.ts";
-import { hostAddresses } from "./host_addresses.ts";
+import { hostAddresses, watchHostAddresses } from "./host_addresses.ts";
 import type { Path, PathHandler } from "./path.ts";
 import { openRelay } from "./relay.ts";
 import type { Candidate, SessionDescription } from "./session_description.ts";
@@ -29,6 +29,8 @@ const maxCandidateCount = 64;
 
 /** Where datagrams leave from: a socket, or an allocation on a TURN server. */
 interface Base {
+  /** Of this host, where it is a socket's. */
+  readonly hostAddress?: string;
   send(
     bytes: Uint8Array,
     start: number,
@@ -63,6 +65,7 @@ export class IcePath implements Path {
   #onCandidate: ((candidate: Candidate) => void) | undefined;
   #nextBaseId = 0;
   #remoteCount = 0;
+  #stopWatching = () => {};
   #isOpen = false;
   #isClosed = false;
   /** The agent was told of a datagram and not asked since what it has to send. */
@@ -87,8 +90,11 @@ export class IcePath implements Path {
     this.#onCandidate = onCandidate;
     const { iceServers, isRelayOnly } = this.#options;
     const isStun = ({ scheme }: IceServer) => scheme === "stun";
-    const hosts = isRelayOnly ? [] : hostAddresses();
-    await Promise.all(hosts.map((address, position) => this.#bind(address, position)));
+    if (!isRelayOnly) {
+      await this.#bindAll(hostAddresses());
+      if (this.#isClosed) return;
+      this.#stopWatching = watchHostAddresses((addresses) => void this.#follow(addresses));
+    }
     const asked = isRelayOnly ? [] : iceServers.filter(isStun);
     const settled = Promise.all([
       ...asked.map((server) => this.#addStunServer(server)),
@@ -118,6 +124,11 @@ export class IcePath implements Path {
     });
   }
 
+  selected(): LinkPath | undefined {
+    const path = this.#isClosed ? undefined : this.#agent.selectedPath();
+    return path && this.#describe(path);
+  }
+
   send(bytes: Uint8Array, start: number, end: number, segmentLength: number): void {
     const selected = this.#selected;
     selected?.base.send(bytes, start, end, segmentLength, selected.destination);
@@ -127,21 +138,57 @@ export class IcePath implements Path {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#timer);
+    this.#stopWatching();
     this.#selected = undefined;
     this.#agent.close();
     this.#gathered.resolve();
     await Promise.all([...this.#bases.values()].map((base) => base.close()));
   }
 
-  /** An address of this host becomes a base; those in front are preferred. */
+  /** Those in front are preferred. */
+  async #bindAll(addresses: readonly string[]): Promise<void> {
+    const known = new Set([...this.#bases.values()].map(({ hostAddress }) => hostAddress));
+    await Promise.all(
+      addresses.map((address, position) =>
+        known.has(address) ? undefined : this.#bind(address, position)
+      ),
+    );
+  }
+
+  /**
+   * This host has other addresses than before: the other node hears of new ones by the checks that
+   * come from there (RFC 8445, section 7.3.1.3).
+   */
+  async #follow(addresses: readonly string[]): Promise<void> {
+    for (const [baseId, base] of this.#bases) {
+      const { hostAddress } = base;
+      if (hostAddress === undefined || addresses.includes(hostAddress)) continue;
+      log.debug("{address} is gone from this host", { address: hostAddress });
+      this.#removeBase(baseId);
+      void base.close();
+    }
+    await this.#bindAll(addresses);
+  }
+
+  #removeBase(baseId: number): void {
+    this.#bases.delete(baseId);
+    this.#act((agent, now) => agent.removeBase(baseId, now));
+  }
+
+  /** An address of this host becomes a base. */
   async #bind(address: string, position: number): Promise<void> {
     const { sockets, receiveBuffer } = this.#options;
     const baseId = this.#nextBaseId++;
     try {
       const handler = this.#socketHandler(baseId);
       const socket = await sockets.bind({ address, handler, receiveBuffer });
-      this.#addBase(baseId, socket);
+      this.#addBase(baseId, {
+        hostAddress: address,
+        send: socket.send.bind(socket),
+        close: () => socket.close(),
+      });
       const { port } = socket.local;
+      log.debug("{address} is used, port {port}", { address, port });
       const localPreference = 65_535 - position;
       this.#act((agent, now) =>
         agent.addBase({ baseId, address, port, type: "host", localPreference }, now)
@@ -164,8 +211,7 @@ export class IcePath implements Path {
       handleDrained: () => this.#handleDrained(),
       handleFailed: (reason) => {
         log.debug("a socket is lost: {reason}", { reason });
-        this.#bases.delete(baseId);
-        this.#act((agent, now) => agent.removeBase(baseId, now));
+        this.#removeBase(baseId);
       },
     };
   }
@@ -222,8 +268,7 @@ export class IcePath implements Path {
             server: server.address,
             reason,
           });
-          this.#bases.delete(baseId);
-          this.#act((agent, now) => agent.removeBase(baseId, now));
+          this.#removeBase(baseId);
           resolve();
         },
       },
@@ -335,20 +380,32 @@ export class IcePath implements Path {
     const base = this.#bases.get(path.baseId);
     this.#selected = base && { base, destination: path.destination };
     if (this.#selected === undefined) return;
-    const described = describe(path);
+    const described = this.#describe(path);
     if (this.#isOpen) return this.handler?.handleMoved(described);
     this.#isOpen = true;
     this.handler?.handleOpen(described);
   }
-}
 
-function describe({ local, destination, isRelayed, rtt }: SelectedPath): LinkPath {
-  return {
-    local: formatEndpoint({ host: local.address, port: local.port }),
-    remote: formatEndpoint({ host: destination.address, port: destination.port }),
-    isRelayed,
-    rtt,
-  };
+  #describe({ local, destination, isRelayed, rtt }: SelectedPath): LinkPath {
+    const described = {
+      local: formatEndpoint({ host: local.address, port: local.port }),
+      remote: formatEndpoint({ host: destination.address, port: destination.port }),
+      isRelayed,
+      rtt,
+    };
+    return isRelayed ? { ...described, obstacle: this.#obstacle() } : described;
+  }
+
+  /** Why no direct path is taken. */
+  #obstacle(): string {
+    if (this.#options.isRelayOnly) return "as --relay-only asks for";
+    const direct = this.#agent.pairs().filter((pair) => !pair.isRelayed);
+    if (direct.length === 0) return "the nodes have no direct addresses for each other";
+    const openCount = direct.filter(({ state }) => state !== "failed").length;
+    return openCount === 0
+      ? `none of ${direct.length} direct ways has answered`
+      : `${openCount} of ${direct.length} direct ways are still tried`;
+  }
 }
 
 function toIceCandidate(candidate: Candidate): IceCandidate {

@@ -60,12 +60,22 @@ export interface LinkPath {
   readonly isRelayed: boolean;
   /** The round trip in ms, where it was measured. */
   readonly rtt?: number | undefined;
+  /** Why it is not direct, where it is not. */
+  readonly obstacle?: string | undefined;
 }
+
+/**
+ * Whether the other node is heard: "silent" after 3 s without an authentic byte, "unreachable" after
+ * 30 s. All that was open stays so until the link ends.
+ */
+export type LinkHealth = "heard" | "silent" | "unreachable";
 
 /** What a link tells its user. */
 export interface LinkHandler {
   /** The other node is authenticated and channels can be opened. Called once at most. */
   handleUp(path: LinkPath): void;
+  /** The link's health has changed. It begins as "heard". */
+  handleHealth?(health: LinkHealth): void;
   /** The other node opened a channel. Its `handler` is to be set within this call. */
   handleChannel(channel: Channel): void;
   /** The link has ended, with the reason. All its channels are closed. Called once. */
@@ -75,6 +85,10 @@ export interface LinkHandler {
 /** What whoever made a link wants to know of it; the node that uses it tells. */
 export interface LinkObserver {
   handleUp(): void;
+  /** The other node is not heard, and a further link to it is wanted. */
+  handleLost?(): void;
+  /** It is heard again, after all. */
+  handleFound?(): void;
   handleClosed(reason: string): void;
 }
 
@@ -84,6 +98,10 @@ export type LinkState = "connecting" | "up" | "draining" | "closed";
 /** One link. */
 export interface Link {
   readonly state: LinkState;
+  /** How long nothing authentic was heard, in ms; 0 before the link is up. */
+  readonly silence: number;
+  /** Where it runs at the moment; undefined while there is no path. */
+  readonly path: LinkPath | undefined;
   /** The other end's certificate fingerprint (SHA-256, upper-case hex with colons). */
   readonly peerFingerprint: string;
   /** Who the other node is, where certificates say so and once the link is up. */

@@ -12,7 +12,7 @@ import {
   type AssociationConfig,
   type AssociationEndCode,
 } from "../sctp/association.ts";
-import type { LinkPath } from "./link.ts";
+import type { LinkHealth, LinkPath } from "./link.ts";
 import type { Path } from "./path.ts";
 
 /** Why a link ended, as far as the parts know. */
@@ -28,6 +28,8 @@ export interface DriverHandler {
   handleUp(path: LinkPath): void;
   /** Its path has changed. */
   handleMoved(path: LinkPath): void;
+  /** The other node is heard no more, or again. */
+  handleHealth(health: LinkHealth): void;
   handleChannel(channel: DataChannel): void;
   /** A channel is closed in both directions. */
   handleReleased(channel: DataChannel): void;
@@ -55,8 +57,15 @@ export interface DriverConfig {
   readonly peerMaxMessageLength: number;
   /** The longest SCTP packet that this path might take, in bytes. */
   readonly maxPacketLength: (path: LinkPath) => number;
-  /** A link is dead when nothing authentic was heard for so long, in ms. */
-  readonly silenceTimeout: number;
+  readonly patience: Patience;
+}
+
+/** What it means that nothing authentic was heard for so long, in ms. */
+export interface Patience {
+  readonly silentAfter: number;
+  readonly unreachableAfter: number;
+  /** The link ends. */
+  readonly endsAfter: number;
 }
 
 /** The AEAD's tag, for which there must be room behind every packet, in bytes. */
@@ -85,6 +94,7 @@ export class LinkDriver {
   #isPumping = false;
   #isPumpScheduled = false;
   #lastHeardAt: Instant = 0;
+  #health: LinkHealth = "heard";
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt: Instant = Infinity;
   /** Of the datagram that is being taken. */
@@ -126,6 +136,11 @@ export class LinkDriver {
 
   get association(): Association {
     return this.#association;
+  }
+
+  /** How long nothing authentic was heard, in ms; 0 before the link is up. */
+  get silence(): number {
+    return this.#isUp ? Math.max(0, performance.now() - this.#lastHeardAt) : 0;
   }
 
   /** Has what was asked for sent, together with what else is asked for meanwhile. */
@@ -175,7 +190,9 @@ export class LinkDriver {
     if (this.#isEnding) return;
     this.#selected = selected;
     if (!this.#isUp) return;
-    this.#applyPath(selected);
+    const now = performance.now();
+    this.#applyPath(selected, now);
+    if (this.#health !== "heard") this.#association.retry(now);
     this.#handler.handleMoved(selected);
     this.schedule();
   }
@@ -185,13 +202,13 @@ export class LinkDriver {
    * datagrams of Ethernet's length only, and is not even to be probed with longer ones: Chromium's
    * DTLS ends at one, and aiortc falls behind by what it leaves unread.
    */
-  #applyPath(selected: LinkPath): void {
+  #applyPath(selected: LinkPath, now: Instant): void {
     const dtls = this.#dtls;
     const maxRecord = dtls?.hasPeerToldLimit() === true
       ? dtls.maxPayloadLength()
       : ethernetPacketLength;
     const length = Math.min(this.#config.maxPacketLength(selected), maxRecord);
-    this.#association.setPath(length, performance.now());
+    this.#association.setPath(length, now);
   }
 
   /** The other node may know of the path before this one does: its first flight is not lost. */
@@ -205,7 +222,7 @@ export class LinkDriver {
     const now = this.#now = performance.now();
     const { spans } = this.#config.workbench;
     const count = this.#startDtls().open(bytes, start, end, spans, now);
-    if (count > 0) this.#lastHeardAt = now;
+    if (count > 0) this.#handleHeard(now);
     for (let span = 0; span < 2 * count && !this.#isEnding; span += 2) {
       this.#association.handlePacket(bytes, spans[span] ?? 0, spans[span + 1] ?? 0, now);
     }
@@ -219,16 +236,43 @@ export class LinkDriver {
     const now = this.#now = performance.now();
     this.#dtls?.handleTimeout(now);
     this.#association.handleTimeout(now);
-    const { silenceTimeout } = this.#config;
-    if (this.#isUp && now >= this.#lastHeardAt + silenceTimeout) this.#end({ by: "silence" });
+    if (this.#isUp) this.#judgeSilence(now);
     this.#pump(now);
   };
+
+  #handleHeard(now: Instant): void {
+    this.#lastHeardAt = now;
+    if (this.#health !== "heard") this.#setHealth("heard", now);
+  }
+
+  #judgeSilence(now: Instant): void {
+    const { silentAfter, unreachableAfter, endsAfter } = this.#config.patience;
+    const silence = now - this.#lastHeardAt;
+    if (silence >= endsAfter) return this.#end({ by: "silence" });
+    if (silence >= unreachableAfter) this.#setHealth("unreachable", now);
+    else if (silence >= silentAfter) this.#setHealth("silent", now);
+  }
+
+  #setHealth(health: LinkHealth, now: Instant): void {
+    if (health === this.#health) return;
+    this.#health = health;
+    this.#association.setReachable(health === "heard", now);
+    this.#handler.handleHealth(health);
+  }
+
+  /** When the silence, if it lasts, means something else. */
+  #nextJudgementAt(): Instant {
+    if (!this.#isUp) return Infinity;
+    const { silentAfter, unreachableAfter, endsAfter } = this.#config.patience;
+    const durations = { heard: silentAfter, silent: unreachableAfter, unreachable: endsAfter };
+    return this.#lastHeardAt + durations[this.#health];
+  }
 
   #handleAssociated(): void {
     const selected = this.#selected;
     if (selected === undefined) return;
     this.#isUp = true;
-    this.#applyPath(selected);
+    this.#applyPath(selected, performance.now());
     this.#handler.handleUp(selected);
   }
 
@@ -309,7 +353,7 @@ export class LinkDriver {
     const due = Math.min(
       this.#dtls?.nextTimeout() ?? Infinity,
       this.#isConnected ? this.#association.nextTimeout() ?? Infinity : Infinity,
-      this.#isUp ? this.#lastHeardAt + this.#config.silenceTimeout : Infinity,
+      this.#nextJudgementAt(),
     );
     if (due >= this.#timerAt) return;
     clearTimeout(this.#timer);

@@ -34,6 +34,8 @@ export interface Path {
   connect(remote: SessionDescription): void;
   /** Takes a further candidate of the other node; undefined after the last. */
   addCandidate(candidate: Candidate | undefined): void;
+  /** Where datagrams go at the moment; undefined where they go nowhere. */
+  selected(): LinkPath | undefined;
   /**
    * Sends the datagrams in `bytes[start..end)`, of `segmentLength` bytes each, the last of which may
    * be shorter. The bytes are taken before this returns; what cannot be sent is lost.

@@ -48,8 +48,12 @@ const gatherDeadline = 1_000;
 const hostGatherDeadline = 50;
 /** Heartbeats keep an idle link from being silent, in ms (RFC 9260, section 8.3). */
 const heartbeatInterval = 1_000;
-/** A link is dead when nothing at all was heard for so long, in ms. */
-const silenceTimeout = 6_000;
+/** Nothing authentic was heard for so long, in ms: two heartbeats, and what they take. */
+const silentAfter = 3_000;
+/** The other node counts as unreachable, in ms. */
+const unreachableAfter = 30_000;
+/** How long an unreachable link lives on, in ms. */
+const defaultHold = 60_000;
 /** A side that knows both descriptions gives up after this, in ms. */
 const connectTimeout = 30_000;
 /** An answer may be carried by hand: the answerer waits longer, in ms. */
@@ -92,6 +96,8 @@ export interface WebRtcLinkFactoryOptions {
   readonly pool: BufferPool;
   /** Links go by way of TURN servers only. */
   readonly isRelayOnly?: boolean;
+  /** How long a link whose peer is unreachable lives on, in ms. */
+  readonly hold?: number;
   /** Asked for anew for every link; without one, each link has its own. */
   readonly certificate?: () => Promise<LinkCertificate>;
   /** Chooses what protects the records; tests bring their own. */
@@ -212,10 +218,11 @@ export class WebRtcLinkFactory implements LinkFactory {
     return new IcePath({ role, iceServers, isRelayOnly, sockets, receiveBuffer });
   }
 
-  #createLink(options: Omit<WebRtcLinkOptions, "store" | "workbench">): WebRtcLink {
+  #createLink(options: Omit<WebRtcLinkOptions, "store" | "workbench" | "hold">): WebRtcLink {
     const { path, remote, aead } = options;
     const workbench = this.#memory(aead.provider);
-    const link = new WebRtcLink({ ...options, store: this.#store, workbench });
+    const { hold = defaultHold } = this.#options;
+    const link = new WebRtcLink({ ...options, store: this.#store, workbench, hold });
     path.connect(remote);
     return link;
   }
@@ -304,6 +311,8 @@ interface WebRtcLinkOptions extends Preparation {
   readonly judge: Judge | undefined;
   /** In ms. */
   readonly timeout: number;
+  /** In ms. */
+  readonly hold: number;
   readonly store: PayloadStore;
   readonly workbench: Workbench;
 }
@@ -324,7 +333,7 @@ class WebRtcLink implements Link {
   #unreadLength = 0;
 
   constructor(options: WebRtcLinkOptions) {
-    const { path, identity, aead, role, remote, judge, timeout, store, workbench } = options;
+    const { path, identity, aead, role, remote, judge, timeout, hold, store, workbench } = options;
     this.#path = path;
     this.peerFingerprint = remote.fingerprint;
     const cookieKey = randomBytes(32);
@@ -342,6 +351,7 @@ class WebRtcLink implements Link {
             kind,
           });
         },
+        handleHealth: (health) => this.handler?.handleHealth?.(health),
         handleChannel: (channel) => this.#handleChannel(channel),
         handleReleased: (channel) => this.#handleReleased(channel),
         handleEnded: (end) => this.#finish(this.#describeEnd(end)),
@@ -369,7 +379,7 @@ class WebRtcLink implements Link {
       maxChannelCount,
       peerMaxMessageLength: remote.maxMessageSize,
       maxPacketLength,
-      silenceTimeout,
+      patience: { silentAfter, unreachableAfter, endsAfter: unreachableAfter + hold },
     });
     this.#connectTimer = setTimeout(
       () => void this.close(`the other node was not reached within ${timeout / 1000} s`),
@@ -379,6 +389,14 @@ class WebRtcLink implements Link {
 
   get state(): LinkState {
     return this.#state;
+  }
+
+  get silence(): number {
+    return this.#driver.silence;
+  }
+
+  get path(): LinkPath | undefined {
+    return this.#path.selected();
   }
 
   get peer(): Peer | undefined {

@@ -8,14 +8,23 @@ import type { BufferPool } from "../buffer_pool.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
 import { TcpForward } from "../forward/tcp_egress.ts";
 import { serveTcpChannel } from "../forward/tcp_ingress.ts";
-import type { Link, LinkObserver } from "../link/link.ts";
+import type { Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
 
 const log = getLogger(["aetherport", "node"]);
 
 /** How long a new connection waits for a link, in ms. */
 const linkTimeout = 10_000;
+/** A link that was silent for so long, in ms, takes no connections: another is asked for. */
+const silentAfter = 2_500;
+/**
+ * A silent link has so long to be heard, in ms, once its peer has made another: the network may have
+ * returned for both.
+ */
+const returnGrace = 2_000;
 /** Connections that wait for a link at once; further ones are reset. */
 const maxWaiterCount = 1_024;
+
+const replacedReason = "the same node has made another link";
 
 /** A forward, and where its links lead. */
 export interface RoutedForward {
@@ -29,14 +38,26 @@ interface Waiter {
   readonly settle: (link: Link | undefined) => void;
 }
 
+/** A link in use. */
+interface Adopted {
+  readonly route: string | undefined;
+  readonly observer: LinkObserver;
+  upAt: number | undefined;
+  /** Another was asked for. */
+  isLost: boolean;
+  isUnreachable: boolean;
+  /** Runs while another link may take its place. */
+  graceTimer?: ReturnType<typeof setTimeout>;
+}
+
 /** One node. */
 export class Node {
   readonly #routedForwards: readonly RoutedForward[];
   readonly #allowList: AllowList;
   readonly #pool: BufferPool;
   readonly #forwards: TcpForward[] = [];
-  /** All links that have not ended, with their routes. */
-  readonly #links = new Map<Link, string | undefined>();
+  /** All links that have not ended. */
+  readonly #links = new Map<Link, Adopted>();
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
@@ -68,25 +89,13 @@ export class Node {
 
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
   adopt(link: Link, observer: LinkObserver, route?: string): void {
-    let wasUp = false;
-    this.#links.set(link, route);
+    const adopted: Adopted = {
+      ...{ route, observer, upAt: undefined, isLost: false, isUnreachable: false },
+    };
+    this.#links.set(link, adopted);
     link.handler = {
-      handleUp: ({ local, remote, isRelayed, rtt }) => {
-        wasUp = true;
-        // The map is in the order in which links came up: the first that is up has been so longest.
-        this.#links.delete(link);
-        this.#links.set(link, route);
-        log.info("link to {peer} is up, {kind}: {local} to {remote}{roundTrip}", {
-          event: "link-up",
-          peer: nameOf(link),
-          kind: isRelayed ? "relayed" : "direct",
-          local,
-          remote,
-          roundTrip: rtt === undefined ? "" : `, ${rtt.toFixed(1)} ms there and back`,
-        });
-        this.#serveWaiters(link, route);
-        observer.handleUp();
-      },
+      handleUp: (path) => this.#handleUp(link, adopted, path),
+      handleHealth: (health) => this.#handleHealth(link, adopted, health),
       handleChannel: (channel) =>
         void serveTcpChannel(channel, {
           allowList: this.#allowList,
@@ -95,7 +104,10 @@ export class Node {
         }),
       handleClosed: (reason) => {
         this.#links.delete(link);
-        const [event, what] = wasUp ? ["link-down", "has ended"] : ["link-failed", "failed"];
+        clearTimeout(adopted.graceTimer);
+        const [event, what] = adopted.upAt === undefined
+          ? ["link-failed", "failed"]
+          : ["link-down", "has ended"];
         log[this.#isClosed ? "info" : "warn"]("link to {peer} {what}: {reason}", {
           event,
           peer: nameOf(link),
@@ -110,9 +122,11 @@ export class Node {
   /** A link of a route that is up, now or within 10 s; undefined where none comes. */
   acquire(route?: string): Promise<Link | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);
-    for (const [link, linkRoute] of this.#links) {
-      if (link.state === "up" && serves(linkRoute, route)) return Promise.resolve(link);
-    }
+    const links = [...this.#links].filter(([link, adopted]) =>
+      link.state === "up" && serves(adopted.route, route)
+    );
+    for (const [link] of links) if (link.silence < silentAfter) return Promise.resolve(link);
+    for (const [link, adopted] of links) this.#lose(link, adopted);
     if (this.#waiters.size >= maxWaiterCount) return Promise.resolve(undefined);
     return new Promise((resolve) => {
       const settle = (link: Link | undefined) => {
@@ -134,6 +148,82 @@ export class Node {
     await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
   }
 
+  #handleUp(link: Link, adopted: Adopted, { local, remote, isRelayed, ...path }: LinkPath): void {
+    adopted.upAt = performance.now();
+    // The map is in the order in which links came up: the first that is up has been so longest.
+    this.#links.delete(link);
+    this.#links.set(link, adopted);
+    log.info("link to {peer} is up, {kind}: {local} to {remote}{roundTrip}", {
+      event: "link-up",
+      peer: nameOf(link),
+      kind: describeKind({ isRelayed, obstacle: path.obstacle }),
+      local,
+      remote,
+      roundTrip: path.rtt === undefined ? "" : `, ${path.rtt.toFixed(1)} ms there and back`,
+    });
+    this.#replaceOthers(link, adopted);
+    this.#serveWaiters(link, adopted.route);
+    adopted.observer.handleUp();
+  }
+
+  #handleHealth(link: Link, adopted: Adopted, health: LinkHealth): void {
+    const properties = { peer: nameOf(link), health };
+    log.debug("link to {peer} is {health}", { event: "link-health", ...properties });
+    if (health === "heard") return this.#handleHeard(link, adopted);
+    if (this.#isReplaced(link, adopted)) return void link.close(replacedReason);
+    if (health !== "unreachable") return;
+    adopted.isUnreachable = true;
+    log.warn("link to {peer}: nothing was heard for 30 s; what is open waits for it to return", {
+      event: "link-unreachable",
+      ...properties,
+    });
+    this.#lose(link, adopted);
+  }
+
+  #handleHeard(link: Link, adopted: Adopted): void {
+    if (adopted.isUnreachable) {
+      log.info("link to {peer} is back", { event: "link-back", peer: nameOf(link) });
+    }
+    adopted.isUnreachable = false;
+    if (adopted.isLost) adopted.observer.handleFound?.();
+    adopted.isLost = false;
+    if (link.state === "up") this.#serveWaiters(link, adopted.route);
+  }
+
+  /** Another link is wanted in the place of one that is silent. */
+  #lose(link: Link, adopted: Adopted): void {
+    if (adopted.isLost) return;
+    adopted.isLost = true;
+    log.debug("link to {peer}: another is asked for", { event: "link-lost", peer: nameOf(link) });
+    adopted.observer.handleLost?.();
+  }
+
+  /**
+   * A node that has begun anew has done with its link that is silent. One that has not, and is only
+   * back after a cut, is heard there too: what is open goes on to its end.
+   */
+  #replaceOthers(link: Link, { route }: Adopted): void {
+    for (const [other, adopted] of this.#links) {
+      const isTwin = other !== link && isSamePeer(other, link) && adopted.route === route;
+      if (!isTwin || adopted.upAt === undefined) continue;
+      if (adopted.isLost || other.silence >= silentAfter) {
+        adopted.graceTimer ??= setTimeout(() => {
+          if (other.silence >= returnGrace) void other.close(replacedReason);
+          else other.drain(replacedReason);
+        }, returnGrace);
+      }
+    }
+  }
+
+  /** Whether its peer has made another link since the last of it was heard here. */
+  #isReplaced(link: Link, { route }: Adopted): boolean {
+    const heardAt = performance.now() - link.silence;
+    return [...this.#links].some(([other, { upAt = -Infinity, ...adopted }]) =>
+      other !== link && isSamePeer(other, link) && adopted.route === route &&
+      other.state === "up" && upAt > heardAt
+    );
+  }
+
   #serveWaiters(link: Link, linkRoute: string | undefined): void {
     for (const { route, settle } of this.#waiters) if (serves(linkRoute, route)) settle(link);
   }
@@ -141,6 +231,15 @@ export class Node {
 
 function serves(linkRoute: string | undefined, route: string | undefined): boolean {
   return route === undefined || route === linkRoute;
+}
+
+function isSamePeer(one: Link, other: Link): boolean {
+  return one.peerFingerprint === other.peerFingerprint;
+}
+
+function describeKind({ isRelayed, obstacle }: Pick<LinkPath, "isRelayed" | "obstacle">): string {
+  if (!isRelayed) return "direct";
+  return obstacle === undefined ? "relayed" : `relayed (${obstacle})`;
 }
 
 /** The other node as the log names it: by certificate, or else by the fingerprint's beginning. */

@@ -219,6 +219,19 @@ export class Association {
     this.#context.setPath(maxPacketLength, now);
   }
 
+  /**
+   * Whether the peer is heard at all, which the user finds out by other means. A peer that is not is
+   * waited for without end; once it is heard again, what it may have missed is sent at once.
+   */
+  setReachable(isReachable: boolean, now: Instant): void {
+    this.#context.setReachable(isReachable, now);
+  }
+
+  /** The path leads somewhere again: what may have been lost is sent at once. */
+  retry(now: Instant): void {
+    this.#context.retry(now);
+  }
+
   /** Ends in order, once all was delivered (RFC 9260, section 9.2). */
   shutdown(now: Instant): void {
     shutdown(this.#context, now);

@@ -68,6 +68,7 @@ export class Context {
   /** What waits for an answer: T1 or T2 runs for it. */
   request: Request | undefined;
   #errorCount = 0;
+  #isReachable = true;
   #lastErrorAt: Instant = -Infinity;
   #maxPacketLength: number;
 
@@ -175,6 +176,25 @@ export class Context {
     }, now);
   }
 
+  /**
+   * Whether the peer is heard at all, as those below know it. While it is not, what stays unanswered
+   * says nothing of the peer: errors are not counted.
+   */
+  setReachable(isReachable: boolean, now: Instant): void {
+    if (isReachable === this.#isReachable) return;
+    this.#isReachable = isReachable;
+    this.clearErrors();
+    if (isReachable) this.retry(now);
+  }
+
+  /** What was sent may have gone nowhere: it is sent anew, and what the path takes is found anew. */
+  retry(now: Instant): void {
+    if (!this.isTransferring) return;
+    this.transmitter.retry(now);
+    this.heartbeat.hasten(now);
+    this.setPath(this.#maxPacketLength, now);
+  }
+
   /** The peer has shown that it is there: RFC 9260, section 8.1. */
   clearErrors(): void {
     this.#errorCount = 0;
@@ -185,7 +205,7 @@ export class Context {
    * heartbeats and resets that are not answered at once are signs of one silence.
    */
   countError(what: string, now: Instant): void {
-    if (now < this.#lastErrorAt + this.timeout.timeout / 2) return;
+    if (!this.#isReachable || now < this.#lastErrorAt + this.timeout.timeout / 2) return;
     this.#lastErrorAt = now;
     if (++this.#errorCount > maxErrorCount) this.end("timeout", what, now);
   }

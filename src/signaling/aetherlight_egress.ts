@@ -41,6 +41,8 @@ export class AetherlightEgress {
   readonly #options: AetherlightEgressOptions;
   readonly #closed = new AbortController();
   readonly #replays = new ReplayCache();
+  /** The latest link that came up. */
+  #use: LinkUse | undefined;
   #lastProblem = "";
 
   constructor(options: AetherlightEgressOptions) {
@@ -57,9 +59,12 @@ export class AetherlightEgress {
       const begun = Date.now();
       let wish = 0;
       try {
-        const reason = await this.#linkOnce();
+        const { reason, isEnded } =
+          await (this.#use?.isServing === true ? this.#use.untilLost() : this.#linkOnce());
         if (this.#options.exitOnFailure) throw new Error(reason);
         if (Date.now() - begun > stableDuration) attempt = -1;
+        // The seconds of silence were wait enough.
+        if (!isEnded) continue;
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof BadInput || this.#options.exitOnFailure) throw error;
@@ -75,8 +80,8 @@ export class AetherlightEgress {
     this.#closed.abort(new Error("the calling was closed"));
   }
 
-  /** Makes one link and waits for its end; the reason. Throws where none came up. */
-  async #linkOnce(): Promise<string> {
+  /** Makes one link and waits until another is wanted; the reason. Throws where none came up. */
+  async #linkOnce(): Promise<LinkLoss> {
     const { identities, ingressUrl } = this.#options;
     const identity = await identities.current();
     const call = new Call();
@@ -97,7 +102,7 @@ export class AetherlightEgress {
 
   async #linkOver(
     { session, identity, call }: { session: EgressSession; identity: NodeIdentity; call: Call },
-  ): Promise<string> {
+  ): Promise<LinkLoss> {
     // Who answers is known, and judged, before DTLS begins.
     const judge: Judge = (chain, now) =>
       call.answerer === undefined
@@ -126,17 +131,24 @@ export class AetherlightEgress {
     }
   }
 
-  /** Hands the link to the node; resolves with the reason when it has ended. */
-  #useLink(link: Link, endSignaling: () => void): Promise<string> {
-    return new Promise((resolve) => {
-      this.#options.adopt(link, {
-        handleUp: () => {
-          this.#lastProblem = "";
-          endSignaling();
-        },
-        handleClosed: resolve,
-      });
+  /** Hands the link to the node; resolves with the reason when another is wanted. */
+  #useLink(link: Link, endSignaling: () => void): Promise<LinkLoss> {
+    const use = new LinkUse();
+    const { exitOnFailure, adopt } = this.#options;
+    adopt(link, {
+      handleUp: () => {
+        this.#lastProblem = "";
+        this.#use = use;
+        endSignaling();
+      },
+      // With `exitOnFailure`, a link's end is the end of all: it is waited for.
+      handleLost: () => {
+        if (!exitOnFailure) use.lose();
+      },
+      handleFound: () => use.find(),
+      handleClosed: (reason) => use.end(reason),
     });
+    return use.untilLost();
   }
 
   async #handleReply(
@@ -174,6 +186,52 @@ export class AetherlightEgress {
     if (problem === this.#lastProblem) log.debug("still no link: {problem}", properties);
     else log.warn("no link to {ingressUrl} yet, trying on: {problem}", properties);
     this.#lastProblem = problem;
+  }
+}
+
+/** Why another link is wanted. */
+interface LinkLoss {
+  readonly reason: string;
+  /** Whether the link is over, rather than silent. */
+  readonly isEnded: boolean;
+}
+
+/** A link that a call has made, for as long as it serves. */
+class LinkUse {
+  #isEnded = false;
+  #isServing = true;
+  #lost = Promise.withResolvers<LinkLoss>();
+
+  /** Whether no other link is wanted. */
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+
+  /** Resolves when another link is wanted. */
+  untilLost(): Promise<LinkLoss> {
+    return this.#lost.promise;
+  }
+
+  /** The other node is not heard. */
+  lose(): void {
+    this.#settle({ reason: "the other node is not heard", isEnded: false });
+  }
+
+  /** It is heard again. */
+  find(): void {
+    if (this.#isServing || this.#isEnded) return;
+    this.#isServing = true;
+    this.#lost = Promise.withResolvers();
+  }
+
+  end(reason: string): void {
+    this.#isEnded = true;
+    this.#settle({ reason, isEnded: true });
+  }
+
+  #settle(loss: LinkLoss): void {
+    this.#isServing = false;
+    this.#lost.resolve(loss);
   }
 }
 

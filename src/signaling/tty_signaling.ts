@@ -187,6 +187,7 @@ export class TtySignaling {
     this.#links.set(link, origin);
     this.#options.adopt(link, {
       handleUp: () => this.#handleLinkUp(link, origin),
+      handleLost: () => this.#enqueue(() => this.#handleLinkLost(origin)),
       handleClosed: (reason) => {
         this.#links.delete(link);
         this.#enqueue(() => this.#handleLinkClosed(link, { reason, origin }));
@@ -208,6 +209,13 @@ export class TtySignaling {
       if (isHigher) other.drain(twinReason);
       else if (other.state === "up") link.drain(twinReason);
     }
+  }
+
+  /** The other node may have begun anew, and then needs another offer. */
+  async #handleLinkLost({ isOwn }: Origin): Promise<void> {
+    const { isOffering, exitOnFailure } = this.#options;
+    const isWanted = isOffering && isOwn && !exitOnFailure && !this.#isInputEnded;
+    if (isWanted && !this.#isClosed && this.#ownOffer === undefined) await this.#offer();
   }
 
   async #handleLinkClosed(

@@ -1,5 +1,12 @@
 /** Links joined in memory, over fake channels. */
-import type { Channel, Link, LinkHandler, LinkPath, LinkState } from "../../src/link/link.ts";
+import type {
+  Channel,
+  Link,
+  LinkHandler,
+  LinkHealth,
+  LinkPath,
+  LinkState,
+} from "../../src/link/link.ts";
 import type { Candidate } from "../../src/link/session_description.ts";
 import { FakeChannel, type FakeChannelOptions, Lane, type Pace } from "./channel_pair.ts";
 
@@ -16,6 +23,12 @@ export interface FakeLinkOptions extends FakeChannelOptions {
 export class FakeLink implements Link {
   readonly peerFingerprint: string;
   readonly peer = undefined;
+  readonly path = path;
+  /** A test may set it. */
+  silence = 0;
+  readonly #opened = Promise.withResolvers<void>();
+  /** Resolves when a channel was opened here. */
+  readonly opened = this.#opened.promise;
   handler: LinkHandler | undefined;
   /** The further candidates of the other side, undefined for their end. */
   readonly candidates: (Candidate | undefined)[] = [];
@@ -67,11 +80,19 @@ export class FakeLink implements Link {
     own.join(other);
     other.join(own);
     this.#lane.push(() => peer.handler?.handleChannel(other));
+    this.#opened.resolve();
     return own;
   }
 
   drain(reason: string): void {
+    if (this.#state === "up") this.#state = "draining";
     if (this.channels.size === 0) void this.close(reason);
+  }
+
+  /** The other node is heard no more, or again. */
+  setHealth(health: LinkHealth): void {
+    this.silence = { heard: 0, silent: 3_000, unreachable: 30_000 }[health];
+    this.handler?.handleHealth?.(health);
   }
 
   /** Ends this end, and the other one a moment later. */

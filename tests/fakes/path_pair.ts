@@ -3,6 +3,7 @@
  * and the test have it. Bytes are lent in the midst of others and overwritten, so that a view that
  * was kept is found out.
  */
+import type { LinkPath } from "../../src/link/link.ts";
 import type { Path, PathHandler } from "../../src/link/path.ts";
 import type { Candidate, SessionDescription } from "../../src/link/session_description.ts";
 import { POISON } from "../sim/lent_memory.ts";
@@ -70,11 +71,12 @@ export class FakePath implements Path {
 
   open(): void {
     if (this.isClosed) return;
-    this.handler?.handleOpen({
-      local: `${this.address}:1000`,
-      remote: `${this.other?.address}:1000`,
-      isRelayed: false,
-    });
+    this.handler?.handleOpen(this.selected());
+  }
+
+  selected(): LinkPath {
+    const [local, remote] = [`${this.address}:1000`, `${this.other?.address}:1000`];
+    return { local, remote, isRelayed: false };
   }
 
   /** A datagram comes. */

@@ -8,6 +8,7 @@ import { formatEndpoint } from "../../src/socket/endpoint.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
 import { FakeChannel, Lane } from "../fakes/channel_pair.ts";
 import { type FakeLink, type FakeLinkOptions, linkPair } from "../fakes/link_pair.ts";
+import { withExpiredTimers } from "../fakes/expired_timers.ts";
 import { lineOf, LogRecorder } from "../fakes/log_recorder.ts";
 import {
   closedPort,
@@ -272,4 +273,69 @@ Deno.test("a link that ends takes its connections with it, and the listener stay
   await echoThrough(connect, testBytes(1_000));
   forward.close();
   await links[0]?.close("done");
+});
+
+Deno.test("a connection over a link that may be dead moves to the next, with what its client says", async () => {
+  using service = Service.echo();
+  const rule = `127.0.0.1:${service.port}`;
+  const doubtful = linkPair().a;
+  doubtful.goUp();
+  doubtful.silence = 1_500;
+  const links = [doubtful, joinedLinks({ allowedByZ: [rule] }).a];
+  const forward = new TcpForward(parseForwardSpec(`127.0.0.1:0:${rule}`), {
+    links: { acquire: () => Promise.resolve(links[0]) },
+    pool,
+  });
+  const port = Number(forward.addresses[0]?.split(":").at(-1));
+  const client = await Deno.connect({ hostname: "127.0.0.1", port });
+  await writeAll(client, new Uint8Array([1, 2, 3]));
+  await client.closeWrite();
+  await doubtful.opened;
+  links.shift();
+  doubtful.fail("the same node has made another link");
+  deepEqual(await readToEnd(client), new Uint8Array([1, 2, 3]));
+  client.close();
+  forward.close();
+  await links[0]?.close("done");
+});
+
+Deno.test("a link is asked for where a connection is not answered for 3 s, and the connection takes it", async () => {
+  using service = Service.echo();
+  const rule = `127.0.0.1:${service.port}`;
+  const dead = linkPair().a;
+  dead.goUp();
+  dead.silence = 1_500;
+  const { a } = joinedLinks({ allowedByZ: [rule] });
+  const links = [dead, a];
+  const forward = new TcpForward(parseForwardSpec(`127.0.0.1:0:${rule}`), {
+    links: { acquire: () => Promise.resolve(links.shift()) },
+    pool,
+  });
+  await withExpiredTimers(3_000, async () => {
+    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    await echoThrough(() => Deno.connect({ hostname: "127.0.0.1", port }), testBytes(1_000));
+  });
+  forward.close();
+  await Promise.all([a.close("done"), dead.close("done")]);
+});
+
+Deno.test("a link is asked for where a connection is not answered over one that seemed well", async () => {
+  const link = linkPair().a;
+  link.goUp();
+  const asked = Promise.withResolvers<void>();
+  let count = 0;
+  const acquire = () => {
+    if (++count === 2) asked.resolve();
+    return Promise.resolve(link);
+  };
+  const spec = parseForwardSpec("127.0.0.1:0:127.0.0.1:80");
+  const forward = new TcpForward(spec, { links: { acquire }, pool });
+  await withExpiredTimers(3_000, async () => {
+    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    const client = await Deno.connect({ hostname: "127.0.0.1", port });
+    await asked.promise;
+    client.close();
+  });
+  forward.close();
+  await link.close("done");
 });

@@ -1,7 +1,7 @@
 /** Two nodes' factories, and the links that they make. */
 import { BufferPool } from "../../src/buffer_pool.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
-import type { Channel, Link, LinkOptions, LinkPath } from "../../src/link/link.ts";
+import type { Channel, Link, LinkHealth, LinkOptions, LinkPath } from "../../src/link/link.ts";
 import type { SessionDescription } from "../../src/link/session_description.ts";
 import { WebRtcLinkFactory, type WebRtcLinkFactoryOptions } from "../../src/link/webrtc_link.ts";
 import { chooseDatagramSockets } from "../../src/socket/choose_datagram_sockets.ts";
@@ -16,6 +16,7 @@ export const nothingLeft = { sanitizeOps: true, sanitizeResources: true } as con
 export class LinkLog {
   readonly link: Link;
   path: LinkPath | undefined;
+  readonly healths: LinkHealth[] = [];
   readonly channels: ChannelLog[] = [];
   /** Why the link ended. */
   reason: string | undefined;
@@ -35,6 +36,7 @@ export class LinkLog {
         this.path = path;
         this.#up.resolve();
       },
+      handleHealth: (health) => this.healths.push(health),
       handleChannel: (channel) => this.#take(channel),
       handleClosed: (reason) => {
         this.reason = reason;

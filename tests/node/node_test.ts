@@ -4,6 +4,7 @@ import { BufferPool } from "../../src/buffer_pool.ts";
 import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
 import { Node } from "../../src/node/node.ts";
 import { type FakeLink, linkPair } from "../fakes/link_pair.ts";
+import { withExpiredTimers } from "../fakes/expired_timers.ts";
 import { lineOf, LogRecorder } from "../fakes/log_recorder.ts";
 import { freed, readToEnd, Service, testBytes, writeAll } from "../fakes/sockets.ts";
 
@@ -29,17 +30,23 @@ function adoptAll(node: Node, links: readonly FakeLink[]): string[] {
   return reasons;
 }
 
-/** Runs the timers of so many milliseconds that `action` sets, at once. */
-async function withExpiredTimers<T>(delay: number, action: () => Promise<T>): Promise<T> {
-  const realSetTimeout = globalThis.setTimeout;
-  const expire = (callback: () => void, milliseconds?: number) =>
-    realSetTimeout(callback, milliseconds === delay ? 0 : milliseconds);
-  globalThis.setTimeout = Object.assign(expire, realSetTimeout) as typeof setTimeout;
-  try {
-    return await action();
-  } finally {
-    globalThis.setTimeout = realSetTimeout;
-  }
+/** Adopts a link, and brings it up; what its observer is told of its health. */
+function adoptUp(node: Node, link: FakeLink): string[] {
+  const told: string[] = [];
+  node.adopt(link, {
+    handleUp: () => {},
+    handleLost: () => told.push("lost"),
+    handleFound: () => told.push("found"),
+    handleClosed: () => {},
+  });
+  link.goUp();
+  return told;
+}
+
+/** Two links from the same node, with one channel each. */
+function twins(): { old: FakeLink; next: FakeLink } {
+  const [old, next] = [linkPair().a, linkPair().a];
+  return { old, next };
 }
 
 Deno.test("says when a link comes up, and when it ends", async () => {
@@ -254,3 +261,121 @@ Deno.test("an ingress serves two egress nodes at once", async () => {
   ok(log.of("refused").length === 0);
   await Promise.all([ingress, ...nodes].map((node) => node.close("done")));
 });
+
+Deno.test("a silent link is not used: another is asked for, once", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const { old, next } = twins();
+  const told = adoptUp(node, old);
+  old.setHealth("silent");
+  deepEqual(told, []);
+  const waiting = [node.acquire(), node.acquire()];
+  deepEqual(told, ["lost"]);
+  adoptUp(node, next);
+  deepEqual(await Promise.all(waiting) as unknown[], [next, next]);
+});
+
+Deno.test("who waits beside a silent link gets it once its node is heard again", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const { old } = twins();
+  const told = adoptUp(node, old);
+  old.setHealth("silent");
+  const waiting = node.acquire();
+  old.setHealth("heard");
+  equal(await waiting, old);
+  deepEqual(told, ["lost", "found"]);
+});
+
+Deno.test("an unreachable link is said to be so, and to be back, and another is asked for", async () => {
+  const log = await LogRecorder.start();
+  const { old } = twins();
+  const told = adoptUp(newNode(), old);
+  old.setHealth("silent");
+  old.setHealth("unreachable");
+  match(lineOf(await log.next("link-unreachable")), /nothing was heard for 30 s/);
+  old.setHealth("heard");
+  await log.next("link-back");
+  deepEqual(told, ["lost", "found"]);
+});
+
+Deno.test("a node's new link ends its old one that is silent, and what is open there", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const { old, next } = twins();
+  adoptUp(node, old);
+  old.setHealth("silent");
+  equal(old.state, "up");
+  await withExpiredTimers(2_000, async () => {
+    adoptUp(node, next);
+    equal(old.state, "up");
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  });
+  deepEqual([old.state, next.state], ["closed", "up"]);
+});
+
+Deno.test("a link falls silent after its node made another: it ends at once", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const { old, next } = twins();
+  adoptUp(node, old);
+  await new Promise((resolve) => setTimeout(resolve));
+  adoptUp(node, next);
+  deepEqual([old.state, next.state], ["up", "up"]);
+  old.silence = 3_000_000;
+  old.handler?.handleHealth?.("silent");
+  deepEqual([old.state, next.state], ["closed", "up"]);
+});
+
+Deno.test("two nodes with one certificate keep their links: one silent, the other older", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const { old, next } = twins();
+  adoptUp(node, next);
+  adoptUp(node, old);
+  old.silence = 0;
+  old.handler?.handleHealth?.("silent");
+  deepEqual([old.state, next.state], ["up", "up"]);
+});
+
+Deno.test("a lost link that came back ends in order once its replacement is there", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const old = linkPair();
+  old.z.goUp();
+  adoptUp(node, old.a);
+  const channel = old.a.openChannel({ label: "nas:22", protocol: "aetherport-tcp/1" });
+  old.a.setHealth("silent");
+  void node.acquire();
+  await withExpiredTimers(2_000, async () => {
+    adoptUp(node, linkPair().a);
+    old.a.setHealth("heard");
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+  });
+  equal(old.a.state, "draining");
+  channel.close();
+  await node.close("done");
+});
+
+for (const { silence, told } of [{ silence: 3_000, told: ["lost"] }, { silence: 100, told: [] }]) {
+  const what = told.length > 0 ? "another link is asked for" : "no other link is asked for";
+  Deno.test(`a connection waits for its answer and its link is silent for ${silence} ms: ${what}`, async () => {
+    const log = await LogRecorder.start();
+    const node = newNode(["127.0.0.1:0:127.0.0.1:9"]);
+    node.listen();
+    const listening = lineOf(await log.next("listening"));
+    const { a, z } = linkPair();
+    z.goUp();
+    const toldByNode = adoptUp(node, a);
+    await withExpiredTimers(3_000, async () => {
+      const port = Number(/:(\d+) for/.exec(listening)?.[1]);
+      const client = await Deno.connect({ hostname: "127.0.0.1", port });
+      await a.opened;
+      a.silence = silence;
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+      client.close();
+    });
+    deepEqual(toldByNode, told);
+    await node.close("done");
+  });
+}

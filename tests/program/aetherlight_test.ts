@@ -574,7 +574,7 @@ Deno.test("--exit-on-failure ends an egress with 1 where no ingress waits", asyn
   assert.match(stderr, /no ingress waits at/);
 });
 
-Deno.test("an ingress that was killed is found again once it is started", async () => {
+Deno.test("an ingress that was killed serves new connections once it is started again", async () => {
   await using service = await serve(echo);
   const target = `127.0.0.1:${service.port}`;
   await using stage = await AetherlightStage.open("near", "far");
@@ -585,8 +585,9 @@ Deno.test("an ingress that was killed is found again once it is started", async 
   killed.node.kill("SIGKILL");
   const far = await stage.ingress({ name: "far", at, target });
   assert.equal(far.url, killed.url);
-  await near.node.event("link-up", 2);
-  assert.equal(await ask(near.port), "hello");
+  // What was sent before the silence was noticed is lost, and its connection reset.
+  const answer = await ask(near.port).catch(() => ask(near.port));
+  assert.equal(answer, "hello");
 });
 
 Deno.test("links outlive their server, and its successor makes new ones", async () => {

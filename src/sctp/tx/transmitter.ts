@@ -252,6 +252,12 @@ export class Transmitter {
     return false;
   }
 
+  /** Has the timers that wait for an answer expire now: the question may not have arrived. */
+  retry(now: Instant): void {
+    if (this.#retransmitAt !== undefined) this.#retransmitAt = now;
+    if (this.#windowProbeAt !== undefined) this.#windowProbeAt = now;
+  }
+
   /** RTO was measured anew: T3-rtx waits no longer than that, as doubled as it was. */
   shortenTimer(now: Instant): void {
     if (this.#retransmitAt === undefined) return;
