@@ -8,9 +8,12 @@ debian_packages=(
   openssl
   gnutls-bin
   coturn
+  chromium
   gcc
   libc6-dev
   libusrsctp-dev
+  iproute2
+  nftables
 )
 
 # Programs in Go, each in a folder of its own.
@@ -44,9 +47,12 @@ install_debian_packages() {
   if [[ ${#missing[@]} -eq 0 ]]; then return; fi
   # An update that fails in part may still do.
   as_root apt-get update --quiet=2 || warn "apt-get update failed"
-  as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install --yes --quiet=2 --no-install-recommends "${missing[@]}" ||
-    warn "apt-get could not install ${missing[*]}"
+  # One by one: not all systems have all of them, and apt-get installs all that it is told or nothing.
+  for package in "${missing[@]}"; do
+    as_root env DEBIAN_FRONTEND=noninteractive \
+      apt-get install --yes --quiet=2 --no-install-recommends "$package" ||
+      warn "apt-get could not install $package"
+  done
 }
 
 find_go() {

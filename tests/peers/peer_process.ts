@@ -3,9 +3,8 @@
  *
  * @module
  */
-
-/** Something went wrong, rather than slowly, where a peer has said nothing for so long. */
-const patience = 20_000;
+import { beforeDeadline, tailOf } from "./deadline.ts";
+import { Transcript } from "./transcript.ts";
 
 /** Whether a program can be run. Says so, loudly, where it cannot. */
 export async function isInstalled(
@@ -37,12 +36,11 @@ export class PeerProcess {
   readonly #child: Deno.ChildProcess;
   readonly #input: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
   readonly #reading: Promise<unknown>;
-  #printed = "";
-  #hasEnded = false;
-  #wake = Promise.withResolvers<void>();
+  readonly #transcript: Transcript;
 
   constructor(program: string, args: readonly string[]) {
     this.#program = program;
+    this.#transcript = new Transcript(program);
     this.#child = new Deno.Command(program, {
       args: [...args],
       stdin: "piped",
@@ -51,15 +49,13 @@ export class PeerProcess {
     }).spawn();
     this.#input = this.#child.stdin.getWriter();
     const { stdout, stderr } = this.#child;
-    this.#reading = Promise.all([this.#read(stdout), this.#read(stderr)]).then(() => {
-      this.#hasEnded = true;
-      this.#notify();
-    });
+    this.#reading = Promise.all([this.#read(stdout), this.#read(stderr)])
+      .then(() => this.#transcript.end("it has ended"));
   }
 
   /** What it said on stdout and stderr so far. */
   get printed(): string {
-    return this.#printed;
+    return this.#transcript.text;
   }
 
   /** Types something. */
@@ -72,28 +68,9 @@ export class PeerProcess {
     await this.#input.close();
   }
 
-  /** Waits until it has printed this. */
-  async waitFor(pattern: RegExp): Promise<RegExpExecArray> {
-    let isLate = false;
-    const timer = setTimeout(() => {
-      isLate = true;
-      this.#notify();
-    }, patience);
-    try {
-      for (;;) {
-        const found = pattern.exec(this.#printed);
-        if (found !== null) return found;
-        if (this.#hasEnded || isLate) {
-          const end = this.#hasEnded ? "to its end" : "in time";
-          throw new Error(
-            `${this.#program} did not print ${pattern} ${end}, but: ${this.#printed}`,
-          );
-        }
-        await this.#wake.promise;
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+  /** Waits until it has printed this, for a time. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#transcript.waitFor(pattern);
   }
 
   /** Kills it, unless it has ended by itself. */
@@ -104,20 +81,17 @@ export class PeerProcess {
       // It has ended by itself.
     }
     await this.#input.close().catch(() => {});
-    await this.#reading;
-    await this.#child.status;
+    // What it has started may outlive it, and hold its pipes.
+    await beforeDeadline(
+      Promise.all([this.#reading, this.#child.status]),
+      () => `${this.#program} does not end, and printed: ${tailOf(this.printed)}`,
+    );
   }
 
   async #read(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     for await (const chunk of stream) {
-      this.#printed += decoder.decode(chunk, { stream: true });
-      this.#notify();
+      this.#transcript.add(decoder.decode(chunk, { stream: true }));
     }
-  }
-
-  #notify(): void {
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers<void>();
   }
 }

@@ -37,6 +37,7 @@ interface PeerEvents {
 /** Something that speaks as above: a process, or what stands for one. */
 export interface Interlocutor {
   readonly printed: string;
+  /** Hands commands over. What they bring about is not waited for: it may be all of a link. */
   write(text: string): Promise<void>;
   waitFor(pattern: RegExp): Promise<RegExpExecArray>;
   stop(): Promise<void>;

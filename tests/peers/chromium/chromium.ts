@@ -3,7 +3,10 @@
  *
  * @module
  */
+import { messageOf } from "../../../src/message_of.ts";
+import { beforeDeadline, tailOf } from "../deadline.ts";
 import { PeerProcess } from "../peer_process.ts";
+import { Transcript } from "../transcript.ts";
 import type { Interlocutor } from "../webrtc_peer.ts";
 
 const flags = [
@@ -36,12 +39,11 @@ export class Chromium implements Interlocutor {
   readonly #process: PeerProcess;
   readonly #profile: string;
   readonly #calls = new Map<number, PromiseWithResolvers<Result>>();
+  readonly #told = new Transcript("Chromium's page");
+  readonly #lost = Promise.withResolvers<void>();
   #socket: WebSocket | undefined;
   #sessionId: string | undefined;
   #lastCall = 0;
-  #told = "";
-  #isLost = false;
-  #wake = Promise.withResolvers<void>();
 
   private constructor(profile: string) {
     this.#profile = profile;
@@ -65,31 +67,39 @@ export class Chromium implements Interlocutor {
   }
 
   get printed(): string {
-    return this.#told;
+    return this.#told.text;
   }
 
-  async write(text: string): Promise<void> {
-    await this.#evaluate(`obey(${text})`);
+  write(text: string): Promise<void> {
+    // DevTools answers late where there is much to do: the channel may have been open for long then.
+    this.#evaluate(`obey(${text})`).catch((error) => this.#told.end(messageOf(error)));
+    return Promise.resolve();
   }
 
   async waitFor(pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const found = pattern.exec(this.#told);
-      if (found !== null) return found;
-      if (this.#isLost) throw new Error(`Chromium is lost; it told: ${this.#told}`);
-      await this.#wake.promise;
+    try {
+      return await this.#told.waitFor(pattern);
+    } catch (error) {
+      const printed = tailOf(this.#process.printed);
+      throw new Error(`${messageOf(error)}\nChromium printed: ${printed}`, { cause: error });
     }
   }
 
   async stop(): Promise<void> {
-    const socket = this.#socket;
-    if (socket !== undefined && !this.#isLost) {
-      // Its processes end together with it.
-      socket.send(JSON.stringify({ id: ++this.#lastCall, method: "Browser.close" }));
-      while (!this.#isLost) await this.#wake.promise;
+    try {
+      await this.#close();
+    } finally {
+      await this.#process.stop();
+      await Deno.remove(this.#profile, { recursive: true });
     }
-    await this.#process.stop();
-    await Deno.remove(this.#profile, { recursive: true });
+  }
+
+  /** Its processes end together with it. */
+  async #close(): Promise<void> {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) return;
+    socket.send(JSON.stringify({ id: ++this.#lastCall, method: "Browser.close" }));
+    await this.#inTime("close", this.#lost.promise);
   }
 
   async #open(): Promise<void> {
@@ -98,10 +108,10 @@ export class Chromium implements Interlocutor {
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#take(JSON.parse(data));
     socket.onclose = () => this.#lose();
-    await new Promise<void>((resolve, reject) => {
-      socket.onopen = () => resolve();
-      socket.onerror = () => reject(new Error("DevTools cannot be reached"));
-    });
+    const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
+    socket.onopen = () => resolve();
+    socket.onerror = () => reject(new Error("DevTools cannot be reached"));
+    await this.#inTime("take a connection", opened);
     const { targetId } = await this.#call("Target.createTarget", { url: "about:blank" });
     const { sessionId } = await this.#call("Target.attachToTarget", { targetId, flatten: true });
     this.#sessionId = sessionId;
@@ -117,18 +127,25 @@ export class Chromium implements Interlocutor {
     if (exceptionDetails !== undefined) throw new Error(JSON.stringify(exceptionDetails));
   }
 
-  #call(method: string, params: Readonly<Record<string, unknown>>): Promise<Result> {
+  async #call(method: string, params: Readonly<Record<string, unknown>>): Promise<Result> {
+    const socket = this.#socket;
+    if (socket?.readyState !== WebSocket.OPEN) throw new Error("Chromium is lost");
     const id = ++this.#lastCall;
     const call = Promise.withResolvers<Result>();
     this.#calls.set(id, call);
-    this.#socket?.send(JSON.stringify({ id, method, params, sessionId: this.#sessionId }));
-    return call.promise;
+    socket.send(JSON.stringify({ id, method, params, sessionId: this.#sessionId }));
+    return await this.#inTime(`answer ${method}`, call.promise);
+  }
+
+  #inTime<Value>(what: string, awaited: Promise<Value>): Promise<Value> {
+    const explain = () =>
+      `Chromium did not ${what} in time, and printed: ${tailOf(this.#process.printed)}`;
+    return beforeDeadline(awaited, explain);
   }
 
   #take({ id, method, params, result, error }: DevToolsMessage): void {
     if (method === "Runtime.bindingCalled" && params?.name === "tellPeer") {
-      this.#told += `${params.payload}\n`;
-      this.#notify();
+      this.#told.add(`${params.payload}\n`);
     }
     const call = this.#calls.get(id ?? 0);
     this.#calls.delete(id ?? 0);
@@ -137,14 +154,9 @@ export class Chromium implements Interlocutor {
   }
 
   #lose(): void {
-    this.#isLost = true;
     for (const { reject } of this.#calls.values()) reject(new Error("Chromium is lost"));
     this.#calls.clear();
-    this.#notify();
-  }
-
-  #notify(): void {
-    this.#wake.resolve();
-    this.#wake = Promise.withResolvers<void>();
+    this.#told.end("Chromium is lost");
+    this.#lost.resolve();
   }
 }
