@@ -14,6 +14,8 @@ const timedLength = 1200;
 
 /** Records between two looks at the clock. */
 const batchCount = 16;
+/** Batches, however long they take. */
+const minBatches = 4;
 
 /** What was chosen. */
 export interface AeadChoice {
@@ -69,7 +71,8 @@ function timeSeal(provider: AeadProvider, now: () => number): number {
   const aad = new Uint8Array(13);
   let fastest = Infinity;
   const begun = now();
-  for (let time = begun; time - begun < timingLength / 2;) {
+  // The first may be slow for what is done once, and any for another process that had its turn.
+  for (let time = begun, left = minBatches; time - begun < timingLength / 2 || left > 0; left--) {
     for (let count = 0; count < batchCount; count++) key.seal(record, 0, timedLength, nonce, aad);
     const ended = now();
     fastest = Math.min(fastest, (ended - time) / batchCount);

@@ -35,6 +35,16 @@ Deno.test("the faster of two is chosen", async () => {
   }
 });
 
+Deno.test("a provider that is slow at first, and fast from then on, is chosen", async () => {
+  let [skew, recordCount] = [0, 0];
+  const fake = fakeLibcrypto(() => skew += recordCount++ < 16 ? 20 : 0.001);
+  const { provider } = await chooseAead({
+    load: () => Promise.resolve(fake),
+    now: () => performance.now() + skew,
+  });
+  equal(provider.name, "fake");
+});
+
 Deno.test("the system's libcrypto is chosen, as it is many times as fast", {
   ignore: libcryptoName === undefined,
 }, async () => {
