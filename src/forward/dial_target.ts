@@ -1,7 +1,7 @@
 /** Dials a target that was allowed: resolves its name once, tries its addresses in turn. */
 import { lookup } from "node:dns/promises";
 import { canonicalAddress, type Endpoint, isThisHost } from "../socket/endpoint.ts";
-import { dialTcp } from "../socket/dial_tcp.ts";
+import { dialTcp } from "../socket/choose_tcp_sockets.ts";
 import type { TcpConnection } from "../socket/tcp.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 

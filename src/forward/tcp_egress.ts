@@ -4,7 +4,8 @@ import type { BufferPool } from "../buffer_pool.ts";
 import type { Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
-import { type TcpConnection, TcpListener } from "../socket/tcp.ts";
+import { listenTcp } from "../socket/choose_tcp_sockets.ts";
+import type { TcpConnection, TcpListener } from "../socket/tcp.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
 import type { ForwardSpec } from "./forward_spec.ts";
 import { relay } from "./relay.ts";
@@ -165,7 +166,7 @@ function bindOne(
   options: { host: string; port: number; onConnection: (connection: TcpConnection) => void },
 ): TcpListener {
   try {
-    return new TcpListener(options);
+    return listenTcp(options);
   } catch (cause) {
     const problem = messageOf(cause);
     throw new Error(`cannot listen on ${formatEndpoint(options)}: ${problem}`, { cause });

@@ -1,8 +1,9 @@
 /** Which of the two implementations of datagram sockets is used here, and why. */
 import type { DatagramSockets } from "./datagram.ts";
 import { testDatagramSockets } from "./datagram_self_test.ts";
-import { libcNames, openLibc } from "./libc.ts";
+import { libcNames } from "./libc.ts";
 import { NativeDatagramSockets } from "./native_datagram.ts";
+import { nativeObstacle, nativeSystem } from "./native_system.ts";
 import { portableDatagramSockets } from "./portable_datagram.ts";
 
 /** What was chosen. */
@@ -24,15 +25,12 @@ export interface ChooseDatagramSocketsOptions {
 export async function chooseDatagramSockets(
   {
     platform = Deno.build,
-    isFfiPermitted = isFfiGranted,
+    isFfiPermitted,
     openNative = openNativeSockets,
   }: ChooseDatagramSocketsOptions = {},
 ): Promise<DatagramSocketsChoice> {
-  const { os, arch } = platform;
-  if (os !== "linux" || (arch !== "x86_64" && arch !== "aarch64")) {
-    return portable(`native ones are for Linux on x86-64 and ARM64, and this is ${os} on ${arch}`);
-  }
-  if (!isFfiPermitted()) return portable("native ones need --allow-ffi");
+  const obstacle = nativeObstacle(platform, isFfiPermitted);
+  if (obstacle !== undefined) return portable(obstacle);
   const native = openNative();
   if (native === undefined) {
     return portable(`no C library has what native ones need (${libcNames.join(", ")})`);
@@ -49,12 +47,7 @@ function portable(why: string): DatagramSocketsChoice {
   return { sockets: portableDatagramSockets, reason: `portable sockets (node:dgram): ${why}` };
 }
 
-/** A question to the user would be worse than doing without. */
-function isFfiGranted(): boolean {
-  return Deno.permissions.querySync({ name: "ffi" }).state === "granted";
-}
-
 function openNativeSockets(): DatagramSockets | undefined {
-  const libc = openLibc();
-  return libc === undefined ? undefined : new NativeDatagramSockets(libc);
+  const system = nativeSystem();
+  return system === undefined ? undefined : new NativeDatagramSockets(system.libc, system.poller);
 }

@@ -2,7 +2,8 @@
  * The C library's sockets on Linux, by FFI: which functions are called, how they tell an error, and
  * the memory they work in. No function of those has a variable number of arguments, and each has the
  * same types in glibc and in musl, on x86-64 and on ARM64. `ssize_t` results are taken as 32 bits,
- * which is all they can have here, and cheaper.
+ * which is all they can have here, and cheaper; so are lengths, which are given in a register whose upper
+ * half is zero.
  *
  * @module
  */
@@ -18,6 +19,12 @@ const socketSymbols = {
   setsockopt: { parameters: ["i32", "i32", "i32", "pointer", "u32"], result: "i32" },
   sendmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   recvmsg: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  send: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  recv: { parameters: ["i32", "buffer", "u32", "i32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
+  accept4: { parameters: ["i32", "pointer", "pointer", "i32"], result: "i32" },
+  connect: { parameters: ["i32", "pointer", "u32"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
   epoll_create1: { parameters: ["i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "pointer"], result: "i32" },
@@ -59,6 +66,12 @@ export interface Libc {
   ): number;
   sendmsg(descriptor: number, message: Address, flags: number): number;
   recvmsg(descriptor: number, message: Address, flags: number): number;
+  send(descriptor: number, bytes: Uint8Array<ArrayBuffer>, length: number, flags: number): number;
+  recv(descriptor: number, bytes: Uint8Array<ArrayBuffer>, length: number, flags: number): number;
+  listen(descriptor: number, backlog: number): number;
+  accept4(descriptor: number, address: Address, length: Address, flags: number): number;
+  connect(descriptor: number, address: Address, length: number): number;
+  shutdown(descriptor: number, how: number): number;
   close(descriptor: number): number;
   epoll_create1(flags: number): number;
   epoll_ctl(epoll: number, operation: number, descriptor: number, event: Address): number;

@@ -40,9 +40,10 @@ export class NativeDatagramSockets implements DatagramSockets {
   readonly #poller: ReadinessPoller;
   #receiveBuffer: Uint8Array | undefined;
 
-  constructor(libc: Libc) {
+  /** With a poller of its own, or one that other sockets wait with too. */
+  constructor(libc: Libc, poller: ReadinessPoller = new ReadinessPoller(libc)) {
     this.#libc = libc;
-    this.#poller = new ReadinessPoller(libc);
+    this.#poller = poller;
   }
 
   // deno-lint-ignore require-await -- What it throws is to reject.
@@ -179,7 +180,7 @@ export class NativeDatagramSocket implements DatagramSocket {
   }
 
   /** Reads a burst of datagrams. */
-  handleReadable(): void {
+  handleReady(): void {
     let hasRead = false;
     for (let count = 0; count < burstCount && this.#descriptor >= 0; count++) {
       this.#incoming.prepare();

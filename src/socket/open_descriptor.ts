@@ -2,10 +2,8 @@
 import { BindError, bindErrorCode, type SocketAddress } from "./datagram.ts";
 import { type Libc, NativeBlock } from "./libc.ts";
 import { datagramType, errnoName, family, mtuProbe, option } from "./linux_constants.ts";
+import { SocketOptions } from "./socket_options.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
-
-/** What a fast path holds in the time that this process may be kept from reading. */
-const kernelBufferLength = 4 * 1024 * 1024;
 
 /** A bound UDP socket of the system. */
 export interface OpenDescriptor {
@@ -77,37 +75,4 @@ function setOptions(
   options.set(option.udpGro, 1);
   options.raise(option.receiveBuffer, option.receiveBufferForced);
   options.raise(option.sendBuffer, option.sendBufferForced);
-}
-
-type Option = readonly [level: number, name: number];
-
-/** Socket options that are an int. */
-class SocketOptions {
-  readonly #libc: Libc;
-  readonly #descriptor: number;
-  readonly #block = new NativeBlock(64);
-
-  constructor(libc: Libc, descriptor: number) {
-    this.#libc = libc;
-    this.#descriptor = descriptor;
-  }
-
-  set([level, name]: Option, value: number): boolean {
-    this.#block.view.setInt32(0, value, true);
-    return this.#libc.setsockopt(this.#descriptor, level, name, this.#block.pointer(0), 4) === 0;
-  }
-
-  #get([level, name]: Option): number {
-    const [value, length] = [this.#block.pointer(0), this.#block.pointer(8)];
-    this.#block.view.setUint32(8, 4, true);
-    const result = this.#libc.getsockopt(this.#descriptor, level, name, value, length);
-    return result === 0 ? this.#block.view.getInt32(0, true) : 0;
-  }
-
-  /** Sets the length of a kernel's buffer as far as allowed; `forced` is allowed to root. */
-  raise(plain: Option, forced: Option): void {
-    // The kernel doubles what it is told, for its bookkeeping, and tells the double.
-    if (this.#get(plain) >= 2 * kernelBufferLength) return;
-    if (!this.set(forced, kernelBufferLength)) this.set(plain, kernelBufferLength);
-  }
 }

@@ -21,12 +21,20 @@ import {
 
 /** Events taken by one call; those of more sockets are taken by the next. */
 const eventCount = 64;
+/** Of the one that wakes up; those of the others are from 1 on. */
+const wakeUpKey = 0;
+const maxKey = 0xffff_ffff;
+/** How long others are looked at again and again after one was ready, in ms. */
+const spinDuration = 0.05;
 const event = epollEventLayout(Deno.build.arch);
 
 /** What is waited for. */
-export interface Readable {
-  /** Something may be there to be read: reads some of it, and is called again if that was not all. */
-  handleReadable(): void;
+export interface Pollable {
+  /**
+   * Something may be there to be read: reads some of it, and is called again if that was not all. One
+   * that was added for changes is told of each, and what it is.
+   */
+  handleReady(events: number): void;
   /** Nobody waits for it any more. */
   handleFailed(reason: string): void;
 }
@@ -34,7 +42,11 @@ export interface Readable {
 /** Descriptors that are waited for, by number. */
 export class ReadinessPoller {
   readonly #libc: Libc;
-  readonly #readables = new Map<number, Readable>();
+  /** By their keys. */
+  readonly #pollables = new Map<number, Pollable>();
+  /** By descriptor: another may have that number while something is still told of the one before. */
+  readonly #keys = new Map<number, number>();
+  #nextKey = 1;
   readonly #events = new NativeBlock(eventCount * event.length);
   readonly #eventsPointer = this.#events.pointer(0);
   readonly #change = new NativeBlock(64);
@@ -42,25 +54,37 @@ export class ReadinessPoller {
   /** While anything is waited for. */
   #open: { readonly epoll: number; readonly wakeUp: number } | undefined;
   #ended: Promise<void> = Promise.resolve();
+  #lastReadyAt = -Infinity;
 
   constructor(libc: Libc) {
     this.#libc = libc;
   }
 
   /** Begins to wait. Why it cannot, as an errno's name; undefined where it does. */
-  add(descriptor: number, readable: Readable): string | undefined {
+  add(
+    descriptor: number,
+    pollable: Pollable,
+    events: number = epollEvents.readable,
+  ): string | undefined {
+    const key = this.#nextKey;
+    this.#nextKey = this.#nextKey % maxKey + 1;
     const problem = this.#start() ??
-      this.#register(this.#open?.epoll ?? -1, { descriptor, events: epollEvents.readable });
-    if (problem === undefined) this.#readables.set(descriptor, readable);
-    return problem;
+      this.#register(this.#open?.epoll ?? -1, { descriptor, events, key });
+    if (problem !== undefined) return problem;
+    this.#pollables.set(key, pollable);
+    this.#keys.set(descriptor, key);
+    return undefined;
   }
 
   /** Waits no more; resolves when nothing is left of the waiting. To be called before it is closed. */
   remove(descriptor: number): Promise<void> {
-    if (!this.#readables.delete(descriptor) || this.#open === undefined) return Promise.resolve();
+    const key = this.#keys.get(descriptor);
+    if (key === undefined || this.#open === undefined) return Promise.resolve();
+    this.#keys.delete(descriptor);
+    this.#pollables.delete(key);
     const { epoll, wakeUp } = this.#open;
     this.#libc.epoll_ctl(epoll, epollControl.remove, descriptor, this.#changePointer);
-    if (this.#readables.size > 0) return Promise.resolve();
+    if (this.#pollables.size > 0) return Promise.resolve();
     this.#libc.eventfd_write(wakeUp, 1n);
     return this.#ended;
   }
@@ -72,9 +96,11 @@ export class ReadinessPoller {
     if (epoll < 0) return errnoName(libc.errno());
     const wakeUp = libc.eventfd(0, eventCloseOnExec);
     // Nobody reads it, so that it would be told for ever.
-    const problem = wakeUp < 0
-      ? errnoName(libc.errno())
-      : this.#register(epoll, { descriptor: wakeUp, events: epollEvents.readableOnce });
+    const problem = wakeUp < 0 ? errnoName(libc.errno()) : this.#register(epoll, {
+      descriptor: wakeUp,
+      events: epollEvents.readableOnce,
+      key: wakeUpKey,
+    });
     if (problem !== undefined) {
       for (const one of [epoll, wakeUp]) if (one >= 0) libc.close(one);
       return problem;
@@ -86,10 +112,14 @@ export class ReadinessPoller {
 
   #register(
     epoll: number,
-    { descriptor, events }: { readonly descriptor: number; readonly events: number },
+    { descriptor, events, key }: {
+      readonly descriptor: number;
+      readonly events: number;
+      readonly key: number;
+    },
   ): string | undefined {
     this.#change.view.setUint32(0, events, true);
-    this.#change.view.setUint32(event.data, descriptor, true);
+    this.#change.view.setUint32(event.data, key, true);
     const result = this.#libc.epoll_ctl(epoll, epollControl.add, descriptor, this.#changePointer);
     return result < 0 ? errnoName(this.#libc.errno()) : undefined;
   }
@@ -99,12 +129,21 @@ export class ReadinessPoller {
       // Others have their turn between two bursts.
       await nextTurn();
       let count = this.#look(epoll);
-      if (count === 0 && this.#readables.size > 0) count = await this.#wait(epoll);
+      if (count === 0 && this.#pollables.size > 0) {
+        if (this.#isSpinning()) continue;
+        count = await this.#wait(epoll);
+      }
+      if (count > 0) this.#lastReadyAt = performance.now();
       this.#dispatch(count);
-    } while (this.#readables.size > 0);
+    } while (this.#pollables.size > 0);
     this.#open = undefined;
     this.#libc.close(epoll);
     this.#libc.close(wakeUp);
+  }
+
+  /** Just after something was ready the next often is, before a thread could be asked to wait. */
+  #isSpinning(): boolean {
+    return performance.now() < this.#lastReadyAt + spinDuration;
   }
 
   /** The count of those that are ready now. */
@@ -129,14 +168,15 @@ export class ReadinessPoller {
 
   #dispatch(count: number): void {
     for (let at = 0; at < count; at++) {
-      const descriptor = this.#events.view.getUint32(at * event.length + event.data, true);
+      const { view } = this.#events;
+      const key = view.getUint32(at * event.length + event.data, true);
       // Undefined for the one that wakes up, and for one that was closed after it was ready.
-      this.#readables.get(descriptor)?.handleReadable();
+      this.#pollables.get(key)?.handleReady(view.getUint32(at * event.length, true));
     }
   }
 
   #fail(reason: string): void {
-    for (const readable of [...this.#readables.values()]) readable.handleFailed(reason);
+    for (const pollable of [...this.#pollables.values()]) pollable.handleFailed(reason);
   }
 }
 

@@ -1,15 +1,4 @@
-/** TCP listeners that outlive bad clients, and the connections they accept. */
-import { getLogger } from "@logtape/logtape";
-import { messageOf } from "../message_of.ts";
-import { canonicalAddress, formatEndpoint } from "./endpoint.ts";
-import { resetAccepted } from "./tcp_reset.ts";
-
-const log = getLogger(["aetherport", "socket"]);
-
-/** How long accepting pauses when the system has no descriptor or memory left, in ms. */
-const acceptPause = { min: 5, max: 50 };
-/** Connections that wait in the kernel to be accepted. */
-const backlog = 1024;
+/** TCP as the forwards use it, whoever carries it out. */
 
 /** A TCP connection: reads and writes whole, half-close, reset. One reader, one writer. */
 export interface TcpConnection {
@@ -29,131 +18,40 @@ export interface TcpConnection {
   close(): void;
 }
 
-/** A connection that was accepted. */
-class AcceptedConnection implements TcpConnection {
-  readonly #connection: Deno.TcpConn;
-  #isClosed = false;
-
-  constructor(connection: Deno.TcpConn) {
-    this.#connection = connection;
-    connection.setNoDelay(true);
-    connection.setKeepAlive(true);
-  }
-
-  get remote(): string {
-    const { hostname, port } = this.#connection.remoteAddr;
-    return formatEndpoint({ host: hostname, port });
-  }
-
-  read(buffer: Uint8Array): Promise<number | null> {
-    return this.#connection.read(buffer);
-  }
-
-  async write(bytes: Uint8Array): Promise<void> {
-    let written = 0;
-    while (written < bytes.length) {
-      written += await this.#connection.write(bytes.subarray(written));
-    }
-  }
-
-  async endWrite(): Promise<void> {
-    try {
-      await this.#connection.closeWrite();
-    } catch (error) {
-      // The other end may have closed both ways already: then there is nothing left to end.
-      if (!(error instanceof Deno.errors.NotConnected)) throw error;
-    }
-  }
-
-  async probe(): Promise<void> {
-    await this.#connection.write(new Uint8Array(0));
-  }
-
-  reset(): void {
-    if (this.#isClosed) return;
-    resetAccepted(this.#connection);
-    this.close();
-  }
-
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#connection.close();
-  }
-}
-
-/** One listening socket. */
-export class TcpListener {
-  readonly #listener: Deno.Listener;
-  readonly #onConnection: (connection: TcpConnection) => void;
-  #isClosed = false;
-
-  /** Binds; throws what the system says, naming the address. */
-  constructor(
-    { host, port, onConnection }: {
-      host: string;
-      port: number;
-      onConnection: (connection: TcpConnection) => void;
-    },
-  ) {
-    this.#listener = Deno.listen({ hostname: host, port, tcpBacklog: backlog });
-    this.#onConnection = onConnection;
-    void this.#acceptAll();
-  }
-
+/** A listening socket. */
+export interface TcpListener {
   /** The bound port. */
-  get port(): number {
-    return (this.#listener.addr as Deno.NetAddr).port;
-  }
-
+  readonly port: number;
   /** The bound address as `host:port`. */
-  get address(): string {
-    const { hostname, port } = this.#listener.addr as Deno.NetAddr;
-    return formatEndpoint({ host: canonicalAddress(hostname) ?? hostname, port });
-  }
-
-  /** Stops listening; connections that were accepted live on. */
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#listener.close();
-  }
-
-  #take(connection: Deno.TcpConn): void {
-    try {
-      this.#onConnection(new AcceptedConnection(connection));
-    } catch {
-      // Some systems refuse options on a connection that was reset meanwhile.
-      connection.close();
-    }
-  }
-
-  async #acceptAll(): Promise<void> {
-    let pause = acceptPause.min;
-    while (!this.#isClosed) {
-      try {
-        const connection = await this.#listener.accept();
-        pause = acceptPause.min;
-        this.#take(connection as Deno.TcpConn);
-      } catch (error) {
-        if (this.#isClosed) return;
-        // A client that reset before it was accepted shows here; it is no trouble of ours.
-        if (isClientGone(error)) continue;
-        if (pause === acceptPause.min) {
-          log.warn("cannot accept a connection on {address}, trying on: {problem}", {
-            address: this.address,
-            problem: messageOf(error),
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, pause));
-        pause = Math.min(pause * 2, acceptPause.max);
-      }
-    }
-  }
+  readonly address: string;
+  /** Stops listening; connections that were accepted live on. A second call does nothing. */
+  close(): void;
 }
 
-function isClientGone(error: unknown): boolean {
-  return error instanceof Deno.errors.NotConnected ||
-    error instanceof Deno.errors.ConnectionReset ||
-    error instanceof Deno.errors.ConnectionAborted;
+/** Where to listen, and who takes what comes. */
+export interface ListenOptions {
+  readonly host: string;
+  /** 0 for any that is free. */
+  readonly port: number;
+  readonly onConnection: (connection: TcpConnection) => void;
 }
+
+/** Where to connect to: an address, not a name, as what was judged is what is dialled. */
+export interface DialOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly signal: AbortSignal;
+}
+
+/** One way to have TCP. */
+export interface TcpSockets {
+  /** Binds; throws what the system says, as Deno.errors. */
+  listen(options: ListenOptions): TcpListener;
+  /** Connects. Throws what the system says, with its `code`, or the signal's reason. */
+  dial(options: DialOptions): Promise<TcpConnection>;
+}
+
+/** How long accepting pauses when the system has no descriptor or memory left, in ms. */
+export const acceptPause = { min: 5, max: 50 } as const;
+/** Connections that wait in the kernel to be accepted. */
+export const backlog = 1024;

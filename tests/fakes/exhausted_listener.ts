@@ -1,9 +1,11 @@
 /**
  * A process of its own that runs out of descriptors: holds every connection until its client ends
- * it, answers "served" to one that sends a byte. Prints its port.
+ * it, answers "served" to one that sends a byte. Prints its port. Its argument is "portable" for Deno's
+ * own TCP.
  */
 import { configureLogging } from "../../src/cli/logging.ts";
-import { type TcpConnection, TcpListener } from "../../src/socket/tcp.ts";
+import { listenTcp, portableTcpSockets } from "../../src/socket/choose_tcp_sockets.ts";
+import type { TcpConnection } from "../../src/socket/tcp.ts";
 
 async function serve(connection: TcpConnection): Promise<void> {
   const count = await connection.read(new Uint8Array(1));
@@ -13,7 +15,8 @@ async function serve(connection: TcpConnection): Promise<void> {
 
 if (import.meta.main) {
   await configureLogging({ level: "normal", format: "json" });
-  const listener = new TcpListener({
+  const listen = Deno.args.includes("portable") ? portableTcpSockets.listen : listenTcp;
+  const listener = listen({
     host: "127.0.0.1",
     port: 0,
     onConnection: (connection) => void serve(connection),

@@ -2,8 +2,8 @@ import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { BufferPool } from "../../src/buffer_pool.ts";
 import { relay, type RelaySummary } from "../../src/forward/relay.ts";
 import { StreamPort } from "../../src/forward/stream_port.ts";
-import { dialTcp } from "../../src/socket/dial_tcp.ts";
-import { type TcpConnection, TcpListener } from "../../src/socket/tcp.ts";
+import { dialTcp, listenTcp } from "../../src/socket/choose_tcp_sockets.ts";
+import type { TcpConnection } from "../../src/socket/tcp.ts";
 import { TunnelStream } from "../../src/tunnel/tunnel_stream.ts";
 import { type ChannelPair, channelPair } from "../fakes/channel_pair.ts";
 import {
@@ -34,7 +34,7 @@ async function acceptOne<Client>(
   connect: (port: number) => Promise<Client>,
 ): Promise<{ client: Client; accepted: TcpConnection }> {
   const { promise, resolve } = Promise.withResolvers<TcpConnection>();
-  const listener = new TcpListener({ host: "127.0.0.1", port: 0, onConnection: resolve });
+  const listener = listenTcp({ host: "127.0.0.1", port: 0, onConnection: resolve });
   const client = await connect(listener.port);
   const accepted = await promise;
   listener.close();
@@ -167,11 +167,14 @@ Deno.test("a target's reset is the client's reset", { ignore: !isLinux }, async 
 
 Deno.test("a client's reset is the target's reset", { ignore: !isLinux }, async () => {
   const ending = Promise.withResolvers<unknown>();
+  const accepted = Promise.withResolvers<void>();
   using service = new Service(async (connection) => {
+    accepted.resolve();
     ending.resolve(await readToEnd(connection).catch((error: unknown) => error));
     connection.close();
   });
   const { client, pool, summaries } = await tunnelFrom(resettableClient, service);
+  await accepted.promise;
   client.resetAndDestroy();
   ok(await ending.promise instanceof Deno.errors.ConnectionReset);
   const [egress] = await summaries;

@@ -62,6 +62,17 @@ function forwardOver(link: FakeLink, spec: string | ForwardSpec) {
   return { forward, connect: () => Deno.connect({ hostname: "127.0.0.1", port }) };
 }
 
+/** A client that only listens. */
+async function converse(connect: () => Promise<Deno.TcpConn>): Promise<void> {
+  const client = await connect();
+  await readToEnd(client).finally(() => client.close());
+}
+
+/** Its client may hear of it before it hears of being connected. */
+function expectReset(connect: () => Promise<Deno.TcpConn>): Promise<void> {
+  return rejects(converse(connect), Deno.errors.ConnectionReset);
+}
+
 async function echoThrough(connect: () => Promise<Deno.TcpConn>, bytes: Uint8Array): Promise<void> {
   const client = await connect();
   const reading = readToEnd(client);
@@ -146,9 +157,7 @@ Deno.test("a target that is not allowed: both logs name it, the client is reset,
   const { a } = joinedLinks({ allowedByZ: [`127.0.0.1:${service.port}`] });
   const denied = forwardOver(a, "127.0.0.1:0:127.0.0.1:1");
   const allowed = forwardOver(a, `127.0.0.1:0:127.0.0.1:${service.port}`);
-  const client = await denied.connect();
-  await rejects(readToEnd(client), Deno.errors.ConnectionReset);
-  client.close();
+  await expectReset(denied.connect);
   await log.next("refused", 2);
   for (const record of log.of("refused")) {
     match(lineOf(record), /127\.0\.0\.1:1.*no --allow names it/);
@@ -170,9 +179,7 @@ Deno.test("the opener is told why its target is not reached", async () => {
   const { a } = joinedLinks({ allowedByZ: ["*:*"] });
   for (const [position, [spec, code]] of reasons.entries()) {
     const { forward, connect } = forwardOver(a, spec);
-    const client = await connect();
-    await readToEnd(client).catch(() => {});
-    client.close();
+    await converse(connect).catch(() => {});
     const record = await log.next("refused", 2 * position + 2);
     equal(record.properties.code, code);
     forward.close();
@@ -244,9 +251,7 @@ Deno.test("a client is reset where no link comes up or no channel is free", {
   for (const link of [undefined, full, linkPair().a]) {
     const forward = new TcpForward(spec, { links: linksOf(link), pool });
     const port = Number(forward.addresses[0]?.split(":").at(-1));
-    const client = await Deno.connect({ hostname: "127.0.0.1", port });
-    await rejects(readToEnd(client), Deno.errors.ConnectionReset);
-    client.close();
+    await expectReset(() => Deno.connect({ hostname: "127.0.0.1", port }));
     forward.close();
   }
 });

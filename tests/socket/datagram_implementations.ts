@@ -1,17 +1,19 @@
 /** The datagram sockets that can be had here, and handlers that collect. */
 import type { DatagramHandler, DatagramSockets, SocketAddress } from "../../src/socket/datagram.ts";
-import { type Libc, openLibc } from "../../src/socket/libc.ts";
+import type { Libc } from "../../src/socket/libc.ts";
 import { NativeDatagramSockets } from "../../src/socket/native_datagram.ts";
+import { nativeSystem } from "../../src/socket/native_system.ts";
 import { portableDatagramSockets } from "../../src/socket/portable_datagram.ts";
 
 /** Undefined, and said so, where native sockets cannot be had; not where they do not work. */
-export const libc: Libc | undefined = Deno.build.os === "linux" ? openLibc() : undefined;
-if (libc === undefined) console.log("SKIPPED: no native sockets here, only portable are tested");
+const system = Deno.build.os === "linux" ? nativeSystem() : undefined;
+export const libc: Libc | undefined = system?.libc;
+if (system === undefined) console.log("SKIPPED: no native sockets here, only portable are tested");
 
 /** All implementations; each test of one is a test of all. */
-export const implementations: readonly DatagramSockets[] = libc === undefined
+export const implementations: readonly DatagramSockets[] = system === undefined
   ? [portableDatagramSockets]
-  : [portableDatagramSockets, new NativeDatagramSockets(libc)];
+  : [portableDatagramSockets, new NativeDatagramSockets(system.libc, system.poller)];
 
 /** One datagram that came. */
 export interface Received {
