@@ -64,6 +64,18 @@ Deno.test("ports are 1 to 65535", () => {
   }
 });
 
+Deno.test("priorities are 1 to 2^31 - 1", () => {
+  const { world, a } = createTwoPeers();
+  for (const priority of [0, -1, 2 ** 31, 1.5, NaN, Infinity]) {
+    const defect = a.agent.addRemoteCandidate(
+      { ...candidateAt("8.8.8.8"), priority },
+      world.now,
+    );
+    equal(typeof defect, "string", String(priority));
+  }
+  equal(a.agent.addRemoteCandidate(candidateAt("8.8.8.8"), world.now), undefined);
+});
+
 Deno.test("link-local and loopback are accepted where they are allowed", () => {
   const lenient = { isLinkLocalAllowed: true, isLoopbackAllowed: true };
   for (const address of ["fe80::1", "169.254.1.1", "127.0.0.1", "::1"]) {
@@ -85,12 +97,18 @@ Deno.test("an agent sends nothing to addresses that are refused, and says why", 
   equal(typeof a.agent.addRemoteCandidate(candidateAt("ff02::1"), world.now), "string");
 });
 
-Deno.test("an agent sends nothing to its own socket", () => {
-  const { world, a, z } = createTwoPeers();
+Deno.test("an agent sends nothing to its own socket, however that is spelt", () => {
+  const ipv6 = "2001:db8::1";
+  const { world, a, z } = createTwoPeers({ a: { addresses: [addressOfA, ipv6] } });
   let sentCount = 0;
   a.onSend = () => sentCount++;
   a.agent.setRemoteCredentials(z.agent.localCredentials, world.now);
-  a.agent.addRemoteCandidate(candidateAt(addressOfA, 5_000), world.now);
+  for (const address of [addressOfA, `::ffff:${addressOfA}`]) {
+    a.agent.addRemoteCandidate(candidateAt(address, 5_000), world.now);
+  }
+  for (const address of [ipv6, "2001:DB8:0:0:0::1", "2001:db8::0.0.0.1"]) {
+    a.agent.addRemoteCandidate(candidateAt(address, 5_001), world.now);
+  }
   world.runFor(5_000);
   equal(sentCount, 0);
 });

@@ -45,6 +45,20 @@ Deno.test("30 s after the last answer no data may be sent, and that is said at o
   });
 });
 
+Deno.test("the 30 s begin when that was asked which was answered, however late the answer is", () => {
+  const { world, a } = linkTwoPeers({ delayMs: 1_000 });
+  let askedAt = NaN;
+  a.onSend = (bytes) => {
+    if (bytes[0] === 0 && bytes[1] === 1) askedAt = world.now;
+  };
+  ok(world.runUntil(() => askedAt > 0, 10_000));
+  const lastAt = askedAt;
+  world.network.isBlocked = ({ source, bytes }) =>
+    source.address === a.hosts[0]?.address && bytes[0] === 0 && bytes[1] === 1;
+  ok(world.runUntil(() => a.path === undefined, 40_000));
+  equal(Math.round(world.now - lastAt), 30_000);
+});
+
 Deno.test("data without answers does not renew consent", () => {
   const { world, a, z } = linkTwoPeers();
   // Z's answers are lost, and its checks; its data comes.

@@ -21,6 +21,16 @@ function strayCandidate(number: number): Candidate {
   };
 }
 
+Deno.test("of 40 candidates that are told, 32 are taken", () => {
+  const { world, a } = createTwoPeers();
+  const refusals = Array.from(
+    { length: 40 },
+    (_, number) => a.agent.addRemoteCandidate(strayCandidate(number), world.now),
+  );
+  equal(refusals.filter((reason) => reason === undefined).length, 32);
+  equal(refusals.at(-1), "there are too many");
+});
+
 Deno.test("an offer of 10,000 candidates makes 100 pairs, and 20 packets a second", () => {
   const { world, a, z } = createTwoPeers({ a: { addresses } });
   const sentAt: number[] = [];
@@ -84,6 +94,51 @@ Deno.test("of 1,000 addresses that the peer checks from, a few are kept", () => 
   ok(a.sentCount - sentBefore <= 200);
   equal(a.path?.destination.address, path?.address);
   ok(a.sendData("still here"));
+});
+
+Deno.test("a path that was learned is not forgotten for checks that are repeated from elsewhere", () => {
+  const { world, a, z } = createTwoPeers();
+  z.tellCredentials(a, 0);
+  a.signalTo(z, 0);
+  const checks: Uint8Array[] = [];
+  z.onSend = (bytes) => checks.push(bytes);
+  ok(world.runUntil(() => a.path !== undefined && z.path !== undefined, 5_000));
+  world.runFor(2_000);
+  const check = checks.find((bytes) => bytes[0] === 0 && bytes[1] === 1) ?? new Uint8Array(0);
+  for (let count = 0; count < 50; count++) {
+    a.receive(1, { address: "198.18.0.1", port: 1_000 + count }, check);
+  }
+  equal(a.path?.destination.address, addressOfZ);
+  ok(a.agent.pairs().length <= 9);
+  world.runFor(60_000);
+  equal(a.path?.destination.address, addressOfZ);
+});
+
+Deno.test("of 1,000 checks that come at once, a few are answered", () => {
+  const { world, a, z } = linkTwoPeers();
+  const { ufrag, pwd } = a.agent.localCredentials;
+  const username = `${ufrag}:${z.agent.localCredentials.ufrag}`;
+  const random = new Random("burst");
+  const before = a.sentCount;
+  for (let count = 0; count < 1_000; count++) {
+    const bytes = writeStunMessage({
+      messageClass: "request",
+      method: methods.binding,
+      transactionId: random.bytes(12),
+      attributes: { username, priority: 1 },
+    }, { key: shortTermKey(pwd) });
+    a.agent.handleDatagram(
+      1,
+      { address: addressOfZ, port: 5_000 },
+      bytes,
+      0,
+      bytes.length,
+      world.now,
+    );
+  }
+  a.drain();
+  const sentCount = a.sentCount - before;
+  ok(sentCount >= 64 && sentCount <= 65, `${sentCount} datagrams`);
 });
 
 Deno.test("nothing is ever sent but to the peer's candidates and where it has checked from", () => {

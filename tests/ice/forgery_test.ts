@@ -3,12 +3,17 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import type { IceAgent } from "../../src/ice/ice_agent.ts";
 import type { TransportAddress } from "../../src/ice/stun/address.ts";
 import type { StunAttributes } from "../../src/ice/stun/attributes.ts";
-import { integrityOf, shortTermKey } from "../../src/ice/stun/integrity.ts";
-import { parseStunMessage, writeStunMessage } from "../../src/ice/stun/message.ts";
+import { shortTermKey } from "../../src/ice/stun/integrity.ts";
+import {
+  parseStunMessage,
+  type StunContent,
+  writeStunMessage,
+} from "../../src/ice/stun/message.ts";
 import { methods } from "../../src/ice/stun/message_header.ts";
 import { Random } from "../sim/random.ts";
 import type { IcePeer } from "./ice_world.ts";
 import { addressOfA, addressOfZ, areLinked, createTwoPeers, linkTwoPeers } from "./two_peers.ts";
+import { unknownType, writeWithUnknown } from "./unknown_attribute.ts";
 
 const attacker: TransportAddress = { address: "198.51.100.66", port: 6666 };
 const baseOfA = 1;
@@ -79,6 +84,38 @@ Deno.test("a request is answered by its password only: not by another, the peer'
   ok(inject(a, attacker, requestOf({ username, priority: 1 }, random, right)) > 0);
 });
 
+Deno.test("before the peer is described, its requests are known by our own name and password", () => {
+  const { a } = createTwoPeers();
+  const random = new Random("early");
+  const { ufrag, pwd } = a.agent.localCredentials;
+  const key = shortTermKey(pwd);
+  const before = snapshot(a.agent);
+  equal(inject(a, attacker, requestOf({ priority: 1 }, random, key)), 0);
+  for (const username of ["", ufrag, "x:y", `x${ufrag}:y`, `y:${ufrag}`]) {
+    equal(inject(a, attacker, requestOf({ username, priority: 1 }, random, key)), 0, username);
+  }
+  const username = `${ufrag}:y`;
+  equal(inject(a, attacker, requestOf({ username, priority: 1 }, random)), 0);
+  deepEqual(snapshot(a.agent), before);
+  equal(inject(a, attacker, requestOf({ username, priority: 1 }, random, key)), 1);
+});
+
+Deno.test("a priority that no candidate can have is made one", () => {
+  const { a, z } = linkTwoPeers();
+  const random = new Random("priorities");
+  const { ufrag, pwd } = a.agent.localCredentials;
+  const username = `${ufrag}:${z.agent.localCredentials.ufrag}`;
+  const attributes: StunAttributes[] = [{}, { priority: 0 }, { priority: 2 ** 32 - 1 }];
+  attributes.forEach((one, n) => {
+    const source = { ...attacker, port: 1_000 + n };
+    ok(inject(a, source, requestOf({ username, ...one }, random, shortTermKey(pwd))) > 0);
+  });
+  const priorities = a.agent.pairs()
+    .filter(({ remote }) => remote.address === attacker.address)
+    .map(({ remote }) => remote.priority);
+  deepEqual(new Set(priorities), new Set([1, 1, 2 ** 31 - 1]));
+});
+
 Deno.test("a request with a nomination but no integrity moves no path", () => {
   const { a, z } = linkTwoPeers();
   const random = new Random("nomination");
@@ -111,21 +148,14 @@ Deno.test("what is put behind MESSAGE-INTEGRITY says nothing", () => {
 Deno.test("an unknown attribute is refused with 420, but only to the peer", () => {
   const { a, z } = linkTwoPeers();
   const { ufrag, pwd } = a.agent.localCredentials;
-  const header = { messageClass: "request", method: methods.binding } as const;
   const username = `${ufrag}:${z.agent.localCredentials.ufrag}`;
-  const build = (key: Uint8Array): Uint8Array => {
-    const bytes = writeStunMessage({
-      ...header,
+  const build = (key: Uint8Array) =>
+    writeWithUnknown({
+      messageClass: "request",
+      method: methods.binding,
       transactionId: new Uint8Array(12),
-      attributes: { priority: 0, username, nonce: "12345678" },
-    }, { key, hasFingerprint: false });
-    // In the place of NONCE: 7f77, which nobody knows, and an empty one that need not be known.
-    const at = String.fromCharCode(...bytes).indexOf("\x00\x15\x00\x08");
-    bytes.set([0x7f, 0x77, 0, 4, 1, 2, 3, 4, 0x80, 0, 0, 0], at);
-    const integrityOffset = bytes.length - 24;
-    bytes.set(integrityOf(bytes, 0, integrityOffset, key), integrityOffset + 4);
-    return bytes;
-  };
+      attributes: { priority: 0, username },
+    }, key);
   const before = a.agent.pairs().length;
   equal(inject(a, attacker, build(shortTermKey("some other password"))), 0);
   let answer: Uint8Array | undefined;
@@ -133,7 +163,7 @@ Deno.test("an unknown attribute is refused with 420, but only to the peer", () =
   equal(inject(a, attacker, build(shortTermKey(pwd))), 1);
   const message = parseStunMessage(answer ?? new Uint8Array(0), 0, answer?.length ?? 0);
   equal(message?.attributes.errorCode?.code, 420);
-  deepEqual(message?.attributes.unknownAttributes, [0x7f77]);
+  deepEqual(message?.attributes.unknownAttributes, [unknownType]);
   equal(a.agent.pairs().length, before);
 });
 
@@ -150,21 +180,24 @@ function interceptCheck() {
   ok(message !== undefined);
   const source = { address: addressOfZ, port: 5_000 };
   const respond = (
-    { key, id = message.transactionId, messageClass = "success", code }: {
+    { key, id = message.transactionId, messageClass = "success", code, isKnown = true }: {
       readonly key?: Uint8Array | undefined;
       readonly id?: Uint8Array;
       readonly messageClass?: "success" | "error";
       readonly code?: number;
+      readonly isKnown?: boolean;
     },
-  ) =>
-    writeStunMessage({
+  ) => {
+    const content: StunContent = {
       messageClass,
       method: methods.binding,
       transactionId: id,
       attributes: code === undefined
         ? { xorMappedAddress: { address: addressOfA, port: 5_000 } }
         : { errorCode: { code, reason: "" } },
-    }, { key });
+    };
+    return isKnown ? writeStunMessage(content, { key }) : writeWithUnknown(content, key);
+  };
   return { world, a, z, source, respond, key: shortTermKey(z.agent.localCredentials.pwd) };
 }
 
@@ -189,6 +222,16 @@ Deno.test("an error without integrity fails nothing and switches no role", () =>
   deepEqual(snapshot(a.agent), before);
   inject(a, source, respond({ messageClass: "error", code: 487, key }));
   equal(a.agent.role, "controlled");
+});
+
+Deno.test("only a success, and one that is understood, makes a path", () => {
+  for (const what of [{ messageClass: "error" }, { isKnown: false }] as const) {
+    const { a, source, respond, key } = interceptCheck();
+    const dropped = a.agent.droppedCount;
+    inject(a, source, respond({ key, ...what }));
+    equal(a.path, undefined);
+    equal(a.agent.droppedCount, dropped);
+  }
 });
 
 Deno.test("a 487 to a check from before we switched switches nothing", () => {
@@ -268,6 +311,25 @@ Deno.test("data is not taken from an address that was told, but has not authenti
   equal(a.received.length, 1);
 });
 
+Deno.test("after a restart, data is taken on the old paths that the peer had authenticated", () => {
+  const { world, a } = linkTwoPeers();
+  const data = new TextEncoder().encode("data");
+  const told = {
+    ...attacker,
+    foundation: "9",
+    component: 1,
+    transport: "udp",
+    priority: 1,
+  } as const;
+  equal(a.agent.addRemoteCandidate({ ...told, type: "host" }, world.now), undefined);
+  equal(a.agent.pairs().length, 2);
+  a.agent.restart(world.now);
+  a.receive(baseOfA, attacker, data);
+  equal(a.received.length, 0);
+  a.receive(baseOfA, { address: addressOfZ, port: 5_000 }, data);
+  equal(a.received.length, 1);
+});
+
 Deno.test("a nomination moves no data to where nobody has answered", () => {
   const { world, a, z } = linkTwoPeers();
   const { ufrag, pwd } = z.agent.localCredentials;
@@ -282,6 +344,34 @@ Deno.test("a nomination moves no data to where nobody has answered", () => {
     deepEqual(z.path?.destination, before);
     equal(z.events.length, eventCount);
   }
+});
+
+Deno.test("a nomination that is heard again moves no data back", () => {
+  const { world, a, z } = linkTwoPeers({
+    a: { addresses: [addressOfA, "198.51.100.1"] },
+    z: { addresses: [addressOfZ, "198.51.100.2"] },
+  });
+  // A says nothing of its own any more, and still answers.
+  world.network.isBlocked = ({ source, bytes }) =>
+    a.hosts.some(({ address }) => address === source.address) && bytes[0] === 0 && bytes[1] === 1;
+  const { ufrag, pwd } = z.agent.localCredentials;
+  const username = `${ufrag}:${a.agent.localCredentials.ufrag}`;
+  const random = new Random("replay");
+  const [first, second] = [1, 2].map(() =>
+    requestOf({ username, priority: 1, useCandidate: true }, random, shortTermKey(pwd))
+  );
+  const nominate = (baseId: number, bytes: Uint8Array = new Uint8Array(0)) => {
+    const address = a.hosts[baseId - 1]?.address ?? "";
+    z.receive(baseId, { address, port: 4_999 + baseId }, bytes);
+  };
+  world.runFor(1_100);
+  nominate(2, first);
+  equal(z.path?.baseId, 2);
+  nominate(1, second);
+  equal(z.path?.baseId, 1);
+  world.runFor(1_500);
+  nominate(2, first);
+  equal(z.path?.baseId, 1);
 });
 
 Deno.test("an indication, a request of another method, and rubbish are left alone", () => {

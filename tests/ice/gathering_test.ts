@@ -6,6 +6,7 @@ import { Nat, natKinds } from "../sim/nat.ts";
 import { forSeeds } from "../sim/seeds.ts";
 import { secondStunServer, stunServer } from "./ice_world.ts";
 import { areLinked, createTwoPeers } from "./two_peers.ts";
+import { writeWithUnknown } from "./unknown_attribute.ts";
 
 const deadServer = { address: "192.0.2.66", port: 3478 };
 const publicAddress = "198.51.100.1";
@@ -78,12 +79,12 @@ Deno.test("an answer from another address, to another base, or with another id s
   a.onSend = (bytes) => requests.push(bytes);
   world.runFor(10);
   const [request = new Uint8Array(0)] = requests;
-  const answer = (transactionId: Uint8Array) =>
+  const answer = (transactionId: Uint8Array, port = 666) =>
     writeStunMessage({
       messageClass: "success",
       method: methods.binding,
       transactionId,
-      attributes: { xorMappedAddress: { address: "198.51.100.66", port: 666 } },
+      attributes: { xorMappedAddress: { address: "198.51.100.66", port } },
     });
   const genuine = answer(request.slice(8, 20));
   a.receive(1, { ...deadServer, port: 1 }, genuine);
@@ -94,6 +95,46 @@ Deno.test("an answer from another address, to another base, or with another id s
   equal(a.agent.droppedCount, 4);
   a.receive(1, deadServer, genuine);
   equal(a.candidates().length, 3);
+  // It is answered: nothing more comes under its id.
+  a.receive(1, deadServer, answer(request.slice(8, 20), 667));
+  equal(a.candidates().length, 3);
+});
+
+Deno.test("an answer that has what must be understood, and is not, says nothing", () => {
+  const { world, a } = createTwoPeers({
+    a: { addresses: ["10.0.0.1"], stunServers: [deadServer] },
+  });
+  const requests: Uint8Array[] = [];
+  a.onSend = (bytes) => requests.push(bytes);
+  world.runFor(10);
+  const answer = writeWithUnknown({
+    messageClass: "success",
+    method: methods.binding,
+    transactionId: requests[0]?.slice(8, 20) ?? new Uint8Array(12),
+    attributes: { xorMappedAddress: { address: "198.51.100.66", port: 666 } },
+  });
+  a.receive(1, deadServer, answer);
+  equal(a.candidates().length, 1);
+  ok(a.events.some(({ event }) => event.type === "gathering-finished"));
+});
+
+Deno.test("of a server that sees us somewhere else each time, 16 addresses are told", () => {
+  const { world, a } = createTwoPeers({
+    a: { addresses: ["10.0.0.1"], stunServers: [deadServer] },
+  });
+  let port = 1_000;
+  a.onSend = (bytes) => {
+    const reply = writeStunMessage({
+      messageClass: "success",
+      method: methods.binding,
+      transactionId: bytes.slice(8, 20),
+      attributes: { xorMappedAddress: { address: "198.51.100.66", port: port++ } },
+    });
+    world.later(1, () => a.receive(1, deadServer, reply));
+  };
+  world.runFor(600_000);
+  ok(port > 1_030);
+  equal(a.candidates().length, 1 + 16);
 });
 
 Deno.test("a server that sees us where nobody can be says nothing", () => {

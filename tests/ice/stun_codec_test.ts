@@ -1,6 +1,7 @@
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { canonicalAddress, parseAddress } from "../../src/ice/stun/address.ts";
 import type { StunAttributes } from "../../src/ice/stun/attributes.ts";
+import { fingerprintOf } from "../../src/ice/stun/fingerprint.ts";
 import { shortTermKey, verifyIntegrity } from "../../src/ice/stun/integrity.ts";
 import {
   maxMessageLength,
@@ -138,6 +139,36 @@ Deno.test("refuses what is too long or has too many attributes", () => {
   equal(parse(messageOf(...new Array<typeof attribute>(65).fill(attribute))), undefined);
 });
 
+Deno.test("refuses texts of more than 763 bytes, and what is no text", () => {
+  for (const type of [0x0006, 0x0014, 0x0015]) {
+    ok(parse(messageOf([type, ...new Array<number>(763).fill(97)])) !== undefined);
+    equal(parse(messageOf([type, ...new Array<number>(764).fill(97)])), undefined);
+    equal(parse(messageOf([type, 97, 0xff])), undefined);
+  }
+  ok(parse(messageOf([0x0009, 0, 0, 4, 0, ...new Array<number>(763).fill(97)])) !== undefined);
+  equal(parse(messageOf([0x0009, 0, 0, 4, 0, ...new Array<number>(764).fill(97)])), undefined);
+});
+
+Deno.test("refuses codes that no error has, and lists of half a type", () => {
+  for (const [hundreds = 0, rest = 0] of [[2, 0], [7, 0], [4, 100], [0, 0]]) {
+    equal(parse(messageOf([0x0009, 0, 0, hundreds, rest])), undefined, `${hundreds} ${rest}`);
+  }
+  equal(parse(messageOf([0x0009, 0, 0, 4])), undefined);
+  equal(parse(messageOf([0x000a, 0, 1, 2])), undefined);
+});
+
+Deno.test("refuses addresses of no family, or without one", () => {
+  for (const type of [0x0001, 0x0020, 0x0012, 0x0016, 0x8023]) {
+    ok(parse(messageOf([type, 0, 1, 1, 1, 1, 1, 1, 1])) !== undefined);
+    for (const family of [0, 3, 255]) {
+      equal(parse(messageOf([type, 0, family, 1, 1, 1, 1, 1, 1])), undefined);
+    }
+    for (const length of [0, 1, 3]) {
+      equal(parse(messageOf([type, ...new Array<number>(length).fill(1)])), undefined);
+    }
+  }
+});
+
 Deno.test("names the unknown attributes that ought to be understood, and no others", () => {
   const message = parse(messageOf([0x7777, 1], [0x8777, 1], [0x0002, 1, 2]));
   deepEqual(message?.unknownRequired, [0x7777, 0x0002]);
@@ -178,6 +209,27 @@ Deno.test("refuses a wrong FINGERPRINT, and anything behind it", () => {
   const longer = Uint8Array.of(...bytes, 0x80, 0, 0, 0);
   longer[3] = longer.length - 20;
   equal(parse(longer), undefined);
+  const end = bytes.length - 8;
+  new DataView(longer.buffer).setUint32(end + 4, fingerprintOf(longer, 0, end));
+  ok(parse(longer.slice(0, end)) === undefined && parse(longer) === undefined);
+});
+
+Deno.test("refuses what reaches beyond its end, whatever lies there", () => {
+  for (const length of [5, 8, 9, 0xffff]) {
+    const lying = messageOf([0x0013, 1, 2, 3, 4]);
+    lying[22] = length >> 8;
+    lying[23] = length;
+    const buffer = Uint8Array.of(...lying, ...new Array<number>(100).fill(0x80));
+    equal(parseStunMessage(buffer, 0, lying.length), undefined, `${length} bytes of 4`);
+  }
+});
+
+Deno.test("refuses MESSAGE-INTEGRITY-SHA256 of a length that it cannot have", () => {
+  for (let length = 0; length <= 40; length++) {
+    const message = parse(messageOf([0x001c, ...new Array<number>(length).fill(7)]));
+    const isLength = length >= 16 && length <= 32 && length % 4 === 0;
+    equal(message !== undefined, isLength, `${length} bytes`);
+  }
 });
 
 Deno.test("no bit of a message can be changed without the key", () => {
@@ -200,7 +252,8 @@ Deno.test("a message without MESSAGE-INTEGRITY is not verified, whatever the key
 });
 
 Deno.test("refuses the most significant bits, another cookie, and odd lengths", () => {
-  const bytes = writeStunMessage(contentOf({}));
+  const bytes = writeStunMessage(contentOf({ priority: 1 }), { hasFingerprint: false });
+  ok(parse(bytes) !== undefined);
   for (const [at, value] of [[0, 0x40], [0, 0x80], [4, 0x20], [7, 0x43], [3, 9], [3, 7]]) {
     const spoilt = bytes.slice();
     spoilt[at ?? 0] = value ?? 0;

@@ -11,6 +11,7 @@ import type { StunAttributes } from "../../../src/ice/stun/attributes.ts";
 import type { PathDatagram } from "../../sim/pair.ts";
 import { allocate, ofType, type TurnPair, turnPair } from "./client_endpoint.ts";
 import { channelData, user } from "./fake_turn_server.ts";
+import { writeWithUnknown } from "../unknown_attribute.ts";
 
 const peer = { address: "198.51.100.9", port: 4_000 };
 const stranger = { address: "198.51.100.10", port: 4_000 };
@@ -160,6 +161,49 @@ Deno.test("an allocation at an address that is none is none", () => {
   }
 });
 
+Deno.test("an answer that has what must be understood, and is not, is none", () => {
+  const key = longTermKey({ ...user, realm: "example.org" });
+  const pair = turnPair({
+    verdict: forging(({ method, transactionId }) =>
+      writeWithUnknown(
+        { messageClass: "success", method, transactionId, attributes: forgedAttributes },
+        key,
+      )
+    ),
+  });
+  pair.runUntilIdle();
+  deepEqual(ofType(pair.events.a, "failed").map(({ code }) => code), ["malformed"]);
+});
+
+Deno.test("a server that sends us on to where nobody can be has refused", () => {
+  for (const address of ["0.0.0.0", "224.0.0.1", "::"]) {
+    const alternateServer = { address, port: 3_478 };
+    const pair = turnPair({
+      server: { refuse: () => ({ code: 300, attributes: { alternateServer } }) },
+    });
+    pair.runUntilIdle();
+    deepEqual(ofType(pair.events.a, "failed").map(({ code }) => code), [300]);
+    equal(pair.events.a.length, 1);
+  }
+});
+
+Deno.test("what a server says of a refusal is told shortly", () => {
+  const key = longTermKey({ ...user, realm: "example.org" });
+  const pair = turnPair({
+    verdict: forging(({ method, transactionId }) =>
+      writeStunMessage({
+        messageClass: "error",
+        method,
+        transactionId,
+        attributes: { errorCode: { code: 400, reason: "no! ".repeat(150) } },
+      }, { key })
+    ),
+  });
+  pair.runUntilIdle();
+  const [failed] = ofType(pair.events.a, "failed");
+  ok(failed !== undefined && failed.reason.length < 200, failed?.reason);
+});
+
 /** A client with a channel to the peer. */
 function channelled(): TurnPair {
   const pair = allocate(turnPair());
@@ -251,6 +295,23 @@ Deno.test("a challenge that names nothing is none", () => {
   });
   pair.runUntilIdle();
   deepEqual(ofType(pair.events.a, "failed").map(({ code }) => code), ["malformed"]);
+});
+
+Deno.test("our own requests, sent back to us, are no answers", () => {
+  const pair = turnPair({
+    verdict: ({ bytes, from }) => {
+      const message = parse(bytes);
+      if (from === "a" && message.signed !== undefined) pair.inject("a", bytes.slice());
+      return "pass";
+    },
+  });
+  allocate(pair);
+  equal(pair.events.a.length, 1);
+  pair.call("a", (client, now) => client.client.permit(peer, now));
+  pair.zToA.cut();
+  pair.runFor(39_000);
+  equal(pair.a.client.isAllocated, true);
+  equal(pair.events.a.length, 1);
 });
 
 Deno.test("requests of a server are not answered", () => {
