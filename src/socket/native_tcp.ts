@@ -14,7 +14,6 @@ import {
   epollTold,
   errno,
   errnoName,
-  family,
   noSignal,
   option,
   shutdownWrite,
