@@ -1,7 +1,7 @@
 /**
- * Waits for all native sockets of the process at once: one epoll, in one thread. That thread is left
- * alone as long as there is something to read, since handing over to it and back takes longer than a
- * batch of datagrams.
+ * Waits for all native sockets of the process at once: one epoll, in a thread of its own where nothing
+ * happens for a while. As long as much happens that thread is left alone, since handing over to it and
+ * back takes longer than a batch of datagrams.
  *
  * It is epoll and not poll because it holds no socket: one that is closed meanwhile is gone at once,
  * with its port, and one that is added is heard at once.
@@ -24,8 +24,13 @@ const eventCount = 64;
 /** Of the one that wakes up; those of the others are from 1 on. */
 const wakeUpKey = 0;
 const maxKey = 0xffff_ffff;
-/** How long others are looked at again and again after one was ready, in ms. */
-const spinDuration = 0.05;
+/**
+ * For so long after something was ready this thread itself waits for the next, in ms: asking another
+ * one to takes longer than most answers. Timers and all else of Deno's have their turn in between.
+ */
+const busyDuration = 3;
+/** What they wait for it at most, in ms. */
+const longestBlock = 1;
 const event = epollEventLayout(Deno.build.arch);
 
 /** What is waited for. */
@@ -128,11 +133,9 @@ export class ReadinessPoller {
     do {
       // Others have their turn between two bursts.
       await nextTurn();
-      let count = this.#look(epoll);
-      if (count === 0 && this.#pollables.size > 0) {
-        if (this.#isSpinning()) continue;
-        count = await this.#wait(epoll);
-      }
+      const isBusy = performance.now() < this.#lastReadyAt + busyDuration;
+      let count = this.#look(epoll, isBusy ? longestBlock : 0);
+      if (count === 0 && !isBusy && this.#pollables.size > 0) count = await this.#wait(epoll);
       if (count > 0) this.#lastReadyAt = performance.now();
       this.#dispatch(count);
     } while (this.#pollables.size > 0);
@@ -141,14 +144,9 @@ export class ReadinessPoller {
     this.#libc.close(wakeUp);
   }
 
-  /** Just after something was ready the next often is, before a thread could be asked to wait. */
-  #isSpinning(): boolean {
-    return performance.now() < this.#lastReadyAt + spinDuration;
-  }
-
-  /** The count of those that are ready now. */
-  #look(epoll: number): number {
-    const count = this.#libc.epoll_wait(epoll, this.#eventsPointer, eventCount, 0);
+  /** The count of those that are ready within so many ms. */
+  #look(epoll: number, timeout: number): number {
+    const count = this.#libc.epoll_wait(epoll, this.#eventsPointer, eventCount, timeout);
     if (count >= 0) return count;
     const error = this.#libc.errno();
     if (error !== errno.EINTR) this.#fail(`cannot wait for datagrams: ${errnoName(error)}`);
