@@ -16,19 +16,25 @@ export class ReadBuffer {
   readonly #pool: BufferPool;
   readonly #idle = new Uint8Array(idleReadLength);
   #block: Uint8Array<ArrayBuffer> | undefined;
+  #bytes: Uint8Array<ArrayBuffer> = this.#idle;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
   }
 
-  /** Where the next read goes. */
-  get bytes(): Uint8Array<ArrayBuffer> {
-    return this.#block ?? this.#idle;
+  /**
+   * Where the next read goes: as long as whole messages of that length, since the rest would be a
+   * packet of its own.
+   */
+  next(messageLength: number): Uint8Array<ArrayBuffer> {
+    const whole = this.#block ?? this.#idle;
+    const rest = whole.length > messageLength ? whole.length % messageLength : 0;
+    return this.#bytes = rest === 0 ? whole : whole.subarray(0, whole.length - rest);
   }
 
   /** A read returned so many bytes, and they are used: chooses what the next read goes to. */
   handleRead(count: number): void {
-    if (count < this.bytes.length) this.shrink();
+    if (count < this.#bytes.length) this.shrink();
     else this.#block ??= this.#pool.take();
   }
 

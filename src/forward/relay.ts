@@ -98,18 +98,19 @@ async function pumpOut(junction: Junction): Promise<void> {
       buffer.shrink();
       await untilSendable(junction);
     }
-    const count = await connection.read(buffer.bytes);
+    const bytes = buffer.next(port.stream.maxMessageLength);
+    const count = await connection.read(bytes);
     if (count === null) break;
-    await sendAll(junction, count);
+    await sendAll(junction, bytes, count);
     junction.sent += count;
     buffer.handleRead(count);
   }
   port.stream.end();
 }
 
-/** Sends so many bytes of the buffer, in messages as long as they may be at each moment. */
-async function sendAll(junction: Junction, length: number): Promise<void> {
-  const { port: { stream }, buffer: { bytes } } = junction;
+/** Sends so many of the bytes, in messages as long as they may be at each moment. */
+async function sendAll(junction: Junction, bytes: Uint8Array, length: number): Promise<void> {
+  const { stream } = junction.port;
   for (let start = 0; start < length;) {
     const end = Math.min(start + stream.sendableLength, length);
     if (end === start) await untilSendable(junction);

@@ -79,6 +79,11 @@ export class TunnelStream implements ChannelHandler {
     return this.#channel.label;
   }
 
+  /** The longest message that `send` ever takes on the path as it is, in bytes. */
+  get maxMessageLength(): number {
+    return this.#channel.maxMessageLength;
+  }
+
   /** The longest message that `send` takes now; zero while credit or the channel's buffer is used up. */
   get sendableLength(): number {
     if (this.#isClosed || this.#outbound !== "open") return 0;
