@@ -74,6 +74,18 @@ export class Networks implements AsyncDisposable {
     return ["ip", "netns", "exec", this.#namespace(place)];
   }
 
+  /** A home has another address from now on, as when a host joins another network. */
+  async move(
+    side: Side,
+    { from, to }: { readonly from: string; readonly to: string },
+  ): Promise<void> {
+    await this.#configure(`${side}Home`, [
+      `address del ${from}/24 dev uplink`,
+      `address add ${to}/24 dev uplink`,
+      "route replace default via 192.168.1.1",
+    ]);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     const made = await namespaces();
     for (const name of made.filter((one) => one.startsWith(`${this.#name}-`))) await remove(name);
