@@ -10,7 +10,7 @@ import { ppids } from "./ppid.ts";
 import { decodeUtf8, encodeUtf8 } from "./utf8.ts";
 
 /** What a channel buffers before it is full, in bytes. */
-export const channelBufferLength = 65_536;
+export const channelBufferLength = 131_072;
 /** A channel that was full is writable again once so little is left, in bytes. */
 const writableLength = channelBufferLength / 2;
 

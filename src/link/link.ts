@@ -5,6 +5,7 @@
  * Events come as calls to one handler, synchronously and in order. A handler is set before control
  * returns to the event loop from the call that made the link or channel, and not changed.
  */
+import type { Budget } from "../budget.ts";
 import type { Judge } from "../identity/judge.ts";
 import type { Peer } from "../identity/verify.ts";
 import type { Candidate, SessionDescription } from "./session_description.ts";
@@ -29,6 +30,10 @@ export interface Channel {
   readonly protocol: string;
   /** The longest message that may be sent now, in bytes: it changes with the path. */
   readonly maxMessageLength: number;
+  /** The round trip to the other node, smoothed, in ms; undefined before one was measured. */
+  readonly roundTrip: number | undefined;
+  /** What windows that are longer than others' are taken from. */
+  readonly windowBudget: Budget;
   /** Bytes that may be sent now before the buffer is full. */
   readonly sendableLength: number;
   /** Set by the user right after the channel was made. */

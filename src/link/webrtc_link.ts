@@ -4,6 +4,7 @@
  */
 import { createHmac, randomBytes, X509Certificate } from "node:crypto";
 import { getLogger } from "@logtape/logtape";
+import { Budget } from "../budget.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { type AeadChoice, chooseAead } from "../crypto/choose_aead.ts";
 import { nodeAead } from "../crypto/node_aead.ts";
@@ -68,6 +69,8 @@ const maxMessageLength = 262_144;
  * in bytes: streams that stand still are to hold no others up, but for very many of them.
  */
 const unreadAllowance = 67_108_864;
+/** What the streams of a link may have under way beyond what each has, in bytes; and of all links. */
+const windowAllowance = { link: 33_554_432, process: 134_217_728 } as const;
 const sctpPort = 5_000;
 /** A batch for the kernel: what UDP takes at once. Bytes. */
 const batchLength = 65_536;
@@ -134,6 +137,7 @@ interface Identity {
 export class WebRtcLinkFactory implements LinkFactory {
   readonly #options: WebRtcLinkFactoryOptions;
   readonly #store: PayloadStore;
+  readonly #windowBudget = new Budget(windowAllowance.process);
   #aead: Promise<AeadChoice> | undefined;
   #sockets: Promise<DatagramSocketsChoice> | undefined;
   #workbench: LinkMemory | undefined;
@@ -218,11 +222,17 @@ export class WebRtcLinkFactory implements LinkFactory {
     return new IcePath({ role, iceServers, isRelayOnly, sockets, receiveBuffer });
   }
 
-  #createLink(options: Omit<WebRtcLinkOptions, "store" | "workbench" | "hold">): WebRtcLink {
+  #createLink(options: Omit<WebRtcLinkOptions, SharedOptions>): WebRtcLink {
     const { path, remote, aead } = options;
     const workbench = this.#memory(aead.provider);
     const { hold = defaultHold } = this.#options;
-    const link = new WebRtcLink({ ...options, store: this.#store, workbench, hold });
+    const link = new WebRtcLink({
+      ...options,
+      store: this.#store,
+      windowBudget: this.#windowBudget,
+      workbench,
+      hold,
+    });
     path.connect(remote);
     return link;
   }
@@ -304,6 +314,9 @@ function describe(
   };
 }
 
+/** What the factory gives all links. */
+type SharedOptions = "store" | "workbench" | "hold" | "windowBudget";
+
 interface WebRtcLinkOptions extends Preparation {
   /** Of DTLS. */
   readonly role: "client" | "server";
@@ -314,6 +327,8 @@ interface WebRtcLinkOptions extends Preparation {
   /** In ms. */
   readonly hold: number;
   readonly store: PayloadStore;
+  /** Of all links. */
+  readonly windowBudget: Budget;
   readonly workbench: Workbench;
 }
 
@@ -321,6 +336,7 @@ interface WebRtcLinkOptions extends Preparation {
 class WebRtcLink implements Link {
   readonly peerFingerprint: string;
   handler: LinkHandler | undefined;
+  readonly windowBudget: Budget;
   readonly #path: Path;
   readonly #driver: LinkDriver;
   readonly #channels = new Map<DataChannel, WebRtcChannel>();
@@ -335,6 +351,7 @@ class WebRtcLink implements Link {
   constructor(options: WebRtcLinkOptions) {
     const { path, identity, aead, role, remote, judge, timeout, hold, store, workbench } = options;
     this.#path = path;
+    this.windowBudget = new Budget(windowAllowance.link, options.windowBudget);
     this.peerFingerprint = remote.fingerprint;
     const cookieKey = randomBytes(32);
     this.#driver = new LinkDriver({
@@ -436,6 +453,11 @@ class WebRtcLink implements Link {
   /** The longest message that fits one packet, in bytes. */
   get maxPieceLength(): number {
     return this.#driver.association.maxPieceLength;
+  }
+
+  /** Smoothed, in ms. */
+  get roundTrip(): number | undefined {
+    return this.#driver.association.srtt;
   }
 
   /** What the users of all channels hold of their messages has grown, or shrunk, by so much. */
@@ -558,6 +580,14 @@ class WebRtcChannel implements Channel {
 
   get maxMessageLength(): number {
     return Math.min(this.#channel.maxMessageLength, this.#link.maxPieceLength);
+  }
+
+  get roundTrip(): number | undefined {
+    return this.#link.roundTrip;
+  }
+
+  get windowBudget(): Budget {
+    return this.#link.windowBudget;
   }
 
   get sendableLength(): number {

@@ -1,6 +1,6 @@
 /**
  * One forwarded connection over one data channel: open, refuse, credit, half-close, reset. It knows
- * the channel's messages and nothing of sockets, clocks or timers; docs/protocol.md has the whole.
+ * the channel's messages and nothing of sockets or timers; docs/protocol.md has the whole.
  *
  * Who closes the channel: the side for which the stream is over on **receiving** a message, for
  * then nothing of the other side is under way any more. The side for which it is over on sending
@@ -14,13 +14,12 @@ import {
   type RefusalCode,
   writeControlMessage,
 } from "./control_message.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 
 /** DCEP's protocol field for a TCP connection. */
 export const tcpProtocol = "aetherport-tcp/1";
 /** What each side may send before any credit came, in bytes. Part of the protocol. */
 export const initialCredit = 262_144;
-/** What a side may have under way to this one, in bytes: this node's choice. */
-const receiveWindow = 1_048_576;
 
 /** What a stream tells its owner. */
 export interface TunnelStreamHandler {
@@ -67,10 +66,12 @@ export class TunnelStream implements ChannelHandler {
   #granted = initialCredit;
   /** Bytes received that the owner has not consumed. */
   #unconsumed = 0;
+  readonly #window: ReceiveWindow;
 
   constructor(channel: Channel, { role }: { role: "opener" | "acceptor" }) {
     this.#channel = channel;
     this.#role = role;
+    this.#window = new ReceiveWindow(channel.windowBudget);
     channel.handler = this;
   }
 
@@ -132,8 +133,12 @@ export class TunnelStream implements ChannelHandler {
     if (this.#isClosed) return;
     this.#unconsumed -= length;
     this.#channel.consume(length);
-    const grant = receiveWindow - this.#granted - this.#unconsumed;
-    if (this.#inbound !== "open" || grant < receiveWindow / 4) return;
+    if (this.#inbound !== "open") return;
+    const { roundTrip } = this.#channel;
+    const [left, now] = [this.#unconsumed, performance.now()];
+    this.#window.handleConsumed(length, { left, roundTrip, now });
+    const grant = this.#window.length - this.#granted - left;
+    if (grant < this.#window.length / 4) return;
     this.#granted += grant;
     this.#write({ type: "credit", bytes: grant });
   }
@@ -256,6 +261,7 @@ export class TunnelStream implements ChannelHandler {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#consumeRest();
+    this.#window.close();
     this.handler?.handleClosed(closed);
   }
 }

@@ -168,13 +168,14 @@ Deno.test("a full channel is writable again once half is sent, and says so once"
   const pair = new ChannelPair();
   const { a } = pair.open();
   equal(a.sendableLength, channelBufferLength);
-  for (let count = 0; count < 4; count++) a.sendBinary(new Uint8Array(16_384), 0);
+  const quarter = channelBufferLength / 4;
+  for (let count = 0; count < 4; count++) a.sendBinary(new Uint8Array(quarter), 0);
   deepEqual([a.sendableLength, a.bufferedAmount], [0, channelBufferLength]);
   const [send] = pair.a.association.steps();
   send?.();
-  deepEqual([a.sendableLength, linesOf(a)], [16_384, []]);
+  deepEqual([a.sendableLength, linesOf(a)], [quarter, []]);
   send?.();
-  deepEqual([a.sendableLength, linesOf(a)], [32_768, ["writable"]]);
+  deepEqual([a.sendableLength, linesOf(a)], [2 * quarter, ["writable"]]);
   pair.settle();
   fill(a, 1);
   pair.settle();

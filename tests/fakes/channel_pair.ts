@@ -3,6 +3,7 @@
  * or by itself. Buffers are as small as the test wants, so that back-pressure is met. Bytes are lent
  * and overwritten, so that a view that was kept is found out.
  */
+import { Budget } from "../../src/budget.ts";
 import type { Channel, ChannelHandler } from "../../src/link/link.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
 import { POISON } from "../sim/lent_memory.ts";
@@ -52,6 +53,9 @@ export class FakeChannel implements Channel {
   /** A test may change it, as a path does. */
   maxMessageLength: number;
   handler: ChannelHandler | undefined;
+  /** A test may set it, in ms. */
+  roundTrip: number | undefined;
+  readonly windowBudget = new Budget(33_554_432);
   /** All that this end has sent. */
   readonly sent: (Uint8Array | string)[] = [];
   readonly #capacity: number;
