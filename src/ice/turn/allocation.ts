@@ -80,6 +80,13 @@ export class Allocation {
     }, now);
   }
 
+  /** Refreshes it as soon as can be: whether the server still has it shows in the answer. */
+  doubt(now: Instant): void {
+    if (this.#state.name === "allocated" && this.#state.refreshAt < Infinity) {
+      this.#state.refreshAt = now;
+    }
+  }
+
   /** Nothing is asked for any more. */
   end(): void {
     this.#context.requests.clear();

@@ -6,7 +6,7 @@ import type { Instant } from "../../sans_io.ts";
 import type { TransportAddress } from "../stun/address.ts";
 import { methods } from "../stun/message_header.ts";
 import { idleTimeout, maxPeerCount, retryDelays, type TurnContext } from "./turn_context.ts";
-import { isFatal, isTransient, type TurnFailure } from "./turn_failure.ts";
+import { isFatal, isTransient, turnErrorCodes, type TurnFailure } from "./turn_failure.ts";
 
 /** Section 9: "The lifetime of a permission MUST be 300 seconds (= 5 minutes)"; in ms. */
 const lifetime = 300_000;
@@ -118,6 +118,8 @@ export class Permissions {
       permission.dueAt = now + retryDelays.transient;
       return;
     }
+    // coturn says so, and not 437, where it has closed the allocation.
+    if (code === turnErrorCodes.badRequest) this.#context.doubt(now);
     const isNews = permission.state !== "refused";
     permission.state = "refused";
     permission.expiresAt = Infinity;

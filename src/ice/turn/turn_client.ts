@@ -67,6 +67,7 @@ export class TurnClient {
       requests: this.#requests,
       emit: (event) => this.#events.push(event),
       fail: (failure) => this.#fail(failure),
+      doubt: (now) => this.#allocation.doubt(now),
     };
     this.#allocation = new Allocation(context);
     this.#permissions = new Permissions(context);

@@ -1,4 +1,5 @@
 /** What the parts of a TURN client share. */
+import type { Instant } from "../../sans_io.ts";
 import type { Requests } from "./requests.ts";
 import type { TurnEvent } from "./turn_event.ts";
 import type { TurnFailure } from "./turn_failure.ts";
@@ -9,6 +10,8 @@ export interface TurnContext {
   emit(event: TurnEvent): void;
   /** The allocation is lost. */
   fail(failure: TurnFailure): void;
+  /** A request that the server refused may mean that it has lost the allocation: it is asked. */
+  doubt(now: Instant): void;
 }
 
 /** Peers that are remembered, and addresses of theirs. */

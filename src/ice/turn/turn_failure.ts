@@ -20,6 +20,7 @@ export interface TurnFailure {
 /** The codes that are acted upon (RFC 8656 section 19, RFC 8489 section 14.8). */
 export const turnErrorCodes = {
   tryAlternate: 300,
+  badRequest: 400,
   unauthenticated: 401,
   allocationMismatch: 437,
   staleNonce: 438,

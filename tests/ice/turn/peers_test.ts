@@ -185,6 +185,22 @@ Deno.test("an address that the server refuses is told once, and asked for again 
   equal(pair.a.client.isPermitted(peer.address), false);
 });
 
+Deno.test("an allocation that the server has lost is found out by a permission that it calls bad", () => {
+  let isLost = false;
+  const pair = allocate(turnPair({
+    server: {
+      refuse: ({ method }) => {
+        if (!isLost) return undefined;
+        return { code: method === methods.createPermission ? 400 : 437 };
+      },
+    },
+  }));
+  isLost = true;
+  send(pair, check);
+  pair.runFor(1_000);
+  deepEqual(ofType(pair.events.a, "failed").length, 1);
+});
+
 Deno.test("a channel that is refused leaves the indications", () => {
   const pair = allocate(turnPair({
     server: { refuse: ({ method }) => method === methods.channelBind ? { code: 400 } : undefined },
