@@ -45,7 +45,6 @@ interface Adopted {
   upAt: number | undefined;
   /** Another was asked for. */
   isLost: boolean;
-  isUnreachable: boolean;
   /** Runs while another link may take its place. */
   graceTimer?: ReturnType<typeof setTimeout>;
 }
@@ -90,7 +89,7 @@ export class Node {
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
   adopt(link: Link, observer: LinkObserver, route?: string): void {
     const adopted: Adopted = {
-      ...{ route, observer, upAt: undefined, isLost: false, isUnreachable: false },
+      ...{ route, observer, upAt: undefined, isLost: false },
     };
     this.#links.set(link, adopted);
     link.handler = {
@@ -172,7 +171,6 @@ export class Node {
     if (health === "heard") return this.#handleHeard(link, adopted);
     if (this.#isReplaced(link, adopted)) return void link.close(replacedReason);
     if (health !== "unreachable") return;
-    adopted.isUnreachable = true;
     log.warn("link to {peer}: nothing was heard for 30 s; what is open waits for it to return", {
       event: "link-unreachable",
       ...properties,
@@ -181,10 +179,9 @@ export class Node {
   }
 
   #handleHeard(link: Link, adopted: Adopted): void {
-    if (adopted.isUnreachable) {
-      log.info("link to {peer} is back", { event: "link-back", peer: nameOf(link) });
+    if (adopted.isLost) {
+      log.info("link to {peer} is heard again", { event: "link-back", peer: nameOf(link) });
     }
-    adopted.isUnreachable = false;
     if (adopted.isLost) adopted.observer.handleFound?.();
     adopted.isLost = false;
     if (link.state === "up") this.#serveWaiters(link, adopted.route);
@@ -194,7 +191,10 @@ export class Node {
   #lose(link: Link, adopted: Adopted): void {
     if (adopted.isLost) return;
     adopted.isLost = true;
-    log.debug("link to {peer}: another is asked for", { event: "link-lost", peer: nameOf(link) });
+    log.info("link to {peer} is silent; another is looked for, in case its node has begun anew", {
+      event: "link-lost",
+      peer: nameOf(link),
+    });
     adopted.observer.handleLost?.();
   }
 
