@@ -59,7 +59,10 @@ export function parseMessageHeader(
   const messageClass = classes[((type >> 7) & 2) | ((type >> 4) & 1)] ?? "request";
   const method = (type & 0x000f) | ((type >> 1) & 0x0070) | ((type >> 2) & 0x0f80);
   const idStart = start + headerLength - transactionIdLength;
-  return { messageClass, method, transactionId: bytes.slice(idStart, start + headerLength) };
+  // A short array of its own is made many times as fast as a slice.
+  const transactionId = new Uint8Array(transactionIdLength);
+  for (let at = 0; at < transactionIdLength; at++) transactionId[at] = bytes[idStart + at] ?? 0;
+  return { messageClass, method, transactionId };
 }
 
 /** Writes the header of a message whose attributes have `length` bytes. */
