@@ -56,8 +56,9 @@ export function readSockaddr(view: DataView, offset: number): SocketAddress | un
   const port = view.getUint16(offset + 2);
   switch (view.getUint16(offset, true)) {
     case family.ipv4: {
-      const bytes = [4, 5, 6, 7].map((at) => view.getUint8(offset + at));
-      return { address: bytes.join("."), port };
+      const [a, b] = [view.getUint8(offset + 4), view.getUint8(offset + 5)];
+      const [c, d] = [view.getUint8(offset + 6), view.getUint8(offset + 7)];
+      return { address: `${a}.${b}.${c}.${d}`, port };
     }
     case family.ipv6: {
       const groups = Array.from({ length: 8 }, (_, at) => view.getUint16(offset + 8 + 2 * at));
