@@ -5,7 +5,11 @@
  * @module
  */
 import { run } from "./src/cli/run.ts";
-import { answerProbe } from "./src/crypto/libcrypto_probe.ts";
 
-// A compiled executable is its own probe of the system's libcrypto; otherwise this answers nothing.
-if (import.meta.main) Deno.exit(answerProbe() ?? await run(Deno.args));
+if (import.meta.main) Deno.exit(await answerProbe() ?? await run(Deno.args));
+
+/** A compiled executable is its own probe of the system's libcrypto; otherwise this answers nothing. */
+async function answerProbe(): Promise<number | undefined> {
+  if (!Deno.build.standalone) return undefined;
+  return (await import("./src/crypto/libcrypto_probe.ts")).answerProbe();
+}

@@ -22,6 +22,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
   cli: {
     imports: [
       "node",
+      "bench",
       "forward",
       "access",
       "tunnel",
@@ -36,7 +37,10 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
     ],
     dynamic: ["signal"],
   },
-  node: { imports: ["forward", "access", "tunnel", "link", "signaling", "identity", "socket"] },
+  node: {
+    imports: ["bench", "forward", "access", "tunnel", "link", "signaling", "identity", "socket"],
+  },
+  bench: { imports: ["forward", "access", "tunnel", "link"] },
   forward: { imports: ["access", "tunnel", "link", "socket"] },
   access: { imports: ["identity", "socket"] },
   tunnel: { imports: ["link"] },

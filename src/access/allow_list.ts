@@ -1,5 +1,5 @@
 /**
- * Which targets an ingress dials: the `--allow` rules. Nothing is allowed that no rule names. The
+ * Which targets an ingress dials, and whether it may be measured: the `--allow` rules. Nothing is allowed that no rule names. The
  * list is asked at every open, with the target as the peer wrote it.
  */
 import { BadInput } from "../bad_input.ts";
@@ -12,14 +12,20 @@ import {
   splitSpec,
 } from "../socket/endpoint.ts";
 
-/** One `--allow`: a host or any, a port or any. */
-export interface AllowRule {
+/** One `--allow`: targets, or that other nodes may measure the link ("bench"). */
+export type AllowRule = TargetRule | typeof benchRule;
+
+/** A host or any, a port or any. */
+export interface TargetRule {
   readonly host: string | "*";
   readonly port: number | "*";
 }
 
+const benchRule = "bench";
+
 /** Reads one `--allow` value. Throws {@link BadInput} with the column and an example. */
 export function parseAllowRule(spec: string): AllowRule {
+  if (spec === benchRule) return benchRule;
   try {
     const [host, port, extra] = splitSpec(spec);
     if (host === undefined || port === undefined) {
@@ -41,10 +47,13 @@ export function parseAllowRule(spec: string): AllowRule {
 
 /** The rules of one ingress. */
 export class AllowList {
-  readonly #rules: readonly AllowRule[];
+  /** Whether other nodes may measure their link to this one: `*:*` does not say so. */
+  readonly allowsBench: boolean;
+  readonly #rules: readonly TargetRule[];
 
   constructor(rules: readonly AllowRule[]) {
-    this.#rules = rules;
+    this.allowsBench = rules.includes(benchRule);
+    this.#rules = rules.filter((rule) => rule !== benchRule);
   }
 
   /** True where a rule names the target. */
@@ -53,11 +62,11 @@ export class AllowList {
   }
 }
 
-function matchesHost(rule: AllowRule, target: Endpoint): boolean {
+function matchesHost(rule: TargetRule, target: Endpoint): boolean {
   return rule.host === "*" || rule.host === target.host ||
     (isThisHost(rule.host) && isThisHost(target.host));
 }
 
-function matchesPort(rule: AllowRule, target: Endpoint): boolean {
+function matchesPort(rule: TargetRule, target: Endpoint): boolean {
   return rule.port === "*" || rule.port === target.port;
 }

@@ -3,34 +3,28 @@ import { Command, Option } from "commander";
 import { type AllowRule, parseAllowRule } from "../access/allow_list.ts";
 import { BadInput } from "../bad_input.ts";
 import { parseForwardSpec } from "../forward/forward_spec.ts";
-import { isKeyId } from "../identity/key_id.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
-import {
-  type IceServer,
-  parseIceServer,
-  publicIceServers,
-  readSecret,
-  type SecretReader,
-} from "../link/ice_server.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
 import { addFlag, applyEnvironment, ListOption } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
+import {
+  loggingFlags,
+  nodeFlags,
+  type NodeOptions,
+  type RawLoggingOptions,
+  type RawNodeOptions,
+  readLogging,
+  readNodeOptions,
+  requireIdentity,
+} from "./node_flags.ts";
 
 /** What the proxy was asked to do. */
-export interface ProxyOptions {
+export interface ProxyOptions extends NodeOptions {
   readonly forwards: readonly RoutedForward[];
   readonly allows: readonly AllowRule[];
   readonly signaling: SignalingOptions;
-  /** The node's key, certificate and authorities, where it has them. */
-  readonly identityFiles: NodeIdentityFiles | undefined;
-  /** Key ids that are admitted whatever their certificates say. */
-  readonly allowedPeers: readonly string[];
-  /** With their passwords, wherever those are kept. */
-  readonly iceServers: readonly IceServer[];
-  /** Whether links go through TURN servers alone. */
-  readonly isRelayOnly: boolean;
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
   readonly exitOnFailure: boolean;
@@ -50,8 +44,6 @@ export type SignalingOptions =
 /** In seconds. */
 const maxHold = 86_400;
 
-const makeCertificate = 'run "aetherport cert generate --name <name>" to make them';
-
 const examples = `
 Examples:
   # offer the web server on this machine; the other node may reach nothing else
@@ -69,6 +61,7 @@ Examples:
     --key b-key.pem --cert b-cert.pem --cacert cacert.pem
 
 Commands:
+  aetherport bench --help     how fast a link is
   aetherport cert --help      keys and certificates
   aetherport signal --help    the signaling server`;
 
@@ -109,7 +102,8 @@ function proxyFlags(
     ),
     new ListOption(
       "-w, --allow <host:port>",
-      "let the other node reach this target, * for any host or port; repeatable",
+      "let the other node reach this target, * for any host or port, or measure the link (bench); " +
+        "repeatable",
       parseAllowRule,
     ),
     new Option("-t, --signal-type <type>", "how the nodes find each other (default: tty)")
@@ -124,30 +118,13 @@ function proxyFlags(
       "call this ingress; the forwards after it go there; repeatable",
       parseUrl,
     ),
-    new Option("--key <file>", "this node's private key"),
-    new Option("--cert <file>", "this node's certificate"),
-    new ListOption("--cacert <file>", "authorities whose nodes are trusted; repeatable", String),
-    new ListOption(
-      "--allow-peer <key id>",
-      "trust the owner of this key (cert show prints it); repeatable",
-      parseKeyId,
-    ),
-    new ListOption(
-      "--ice-server <url>",
-      "stun: or turn: URL (turn:user@host?secret-file=path hides the secret), or none; " +
-        "repeatable (default: a public STUN server)",
-      (url) => url === "none" ? url : parseIceServer(url),
-    ),
-    new Option("--relay-only", "link through a TURN server only, and tell no address of this host"),
+    ...nodeFlags(),
     new Option(
       "--hold <seconds>",
       "keep connections for so long after the other node became unreachable (default: 60)",
     ).argParser(parseHold),
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
-    new Option("-v, --verbose", "log more, with stack traces").conflicts("quiet"),
-    new Option("-q, --quiet", "log warnings and errors only").conflicts("verbose"),
-    new Option("--log-format <format>", "of the log on stderr")
-      .choices(["text", "json"]).default("text"),
+    ...loggingFlags(),
   ];
 }
 
@@ -158,30 +135,14 @@ function parseHold(text: string): number {
   throw new BadInput(`--hold ${JSON.stringify(text)} is not a number of seconds, 0 to ${maxHold}`);
 }
 
-function parseKeyId(text: string): string {
-  if (isKeyId(text)) return text;
-  throw new BadInput(
-    `--allow-peer ${JSON.stringify(text)} is not a key id: "aetherport cert show" prints a node's`,
-  );
-}
-
-interface RawOptions {
+interface RawOptions extends RawNodeOptions, RawLoggingOptions {
   forward?: RoutedForward[];
   allow?: AllowRule[];
   signalType?: "tty" | "aetherlight";
   aetherlightBaseUrl?: string[];
   aetherlightIngressUrl?: string[];
-  key?: string;
-  cert?: string;
-  cacert?: string[];
-  allowPeer?: string[];
-  iceServer?: (IceServer | "none")[];
-  relayOnly?: boolean;
   hold?: number;
   exitOnFailure?: boolean;
-  verbose?: boolean;
-  quiet?: boolean;
-  logFormat: "text" | "json";
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
@@ -189,43 +150,20 @@ function readOptions(raw: RawOptions): ProxyOptions {
   if (forwards.length === 0 && allows.length === 0) {
     throw new BadInput("nothing to do: give --forward or --allow (aetherport --help has examples)");
   }
-  if (raw.verbose && raw.quiet) throw new BadInput("--verbose and --quiet exclude each other");
-  const identityFiles = readIdentityFiles(raw);
-  const signaling = readSignaling(raw, identityFiles);
-  const iceServers = readIceServers(raw.iceServer ?? []);
+  const logging = readLogging(raw);
+  const nodeOptions = readNodeOptions(raw);
   return {
+    ...nodeOptions,
     forwards: forwards.map((forward) => routed(forward, raw.aetherlightIngressUrl ?? [])),
     allows,
-    signaling,
-    identityFiles,
-    allowedPeers: raw.allowPeer ?? [],
-    iceServers,
-    isRelayOnly: readRelayOnly(raw, iceServers),
+    signaling: readSignaling(raw, nodeOptions),
     hold: raw.hold,
     exitOnFailure: raw.exitOnFailure ?? false,
-    logging: {
-      level: raw.verbose ? "verbose" : raw.quiet ? "quiet" : "normal",
-      format: raw.logFormat,
-    },
+    logging,
   };
 }
 
-function readIdentityFiles({ key, cert, cacert = [] }: RawOptions): NodeIdentityFiles | undefined {
-  if (key === undefined && cert === undefined) {
-    if (cacert.length === 0) return undefined;
-    throw new BadInput(`--cacert needs --key and --cert: ${makeCertificate}`);
-  }
-  if (key === undefined || cert === undefined) {
-    const [given, missing] = key === undefined ? ["--cert", "--key"] : ["--key", "--cert"];
-    throw new BadInput(`${given} needs ${missing}: ${makeCertificate}`);
-  }
-  return { keyPath: key, certPath: cert, caPaths: cacert };
-}
-
-function readSignaling(
-  raw: RawOptions,
-  identityFiles: NodeIdentityFiles | undefined,
-): SignalingOptions {
+function readSignaling(raw: RawOptions, nodeOptions: NodeOptions): SignalingOptions {
   const { aetherlightBaseUrl: baseUrls = [], aetherlightIngressUrl: ingressUrls = [] } = raw;
   const hasUrls = baseUrls.length > 0 || ingressUrls.length > 0;
   if ((raw.signalType ?? (hasUrls ? "aetherlight" : "tty")) === "tty") {
@@ -238,10 +176,8 @@ function readSignaling(
         "--aetherlight-ingress-url (to call one)",
     );
   }
-  if (identityFiles === undefined) {
-    throw new BadInput(`aetherlight needs --key and --cert: ${makeCertificate}`);
-  }
-  const isOpenToNobody = identityFiles.caPaths.length === 0 && (raw.allowPeer ?? []).length === 0;
+  const identityFiles = requireIdentity(nodeOptions);
+  const isOpenToNobody = identityFiles.caPaths.length + nodeOptions.allowedPeers.length === 0;
   if (baseUrls.length > 0 && isOpenToNobody) {
     throw new BadInput("no node could be let in: give --cacert, or --allow-peer with a key id");
   }
@@ -255,27 +191,4 @@ function routed(forward: RoutedForward, urls: readonly string[]): RoutedForward 
   throw new BadInput(
     "with several --aetherlight-ingress-url, each --forward stands after the one it goes to",
   );
-}
-
-function readIceServers(given: readonly (IceServer | "none")[]): readonly IceServer[] {
-  if (given.length === 0) return publicIceServers;
-  const servers = given.filter((server) => server !== "none");
-  if (servers.length < given.length && given.length > 1) {
-    throw new BadInput("--ice-server none excludes other servers");
-  }
-  return servers.map((server) => readSecret(server, secretReader));
-}
-
-const secretReader: SecretReader = {
-  readFile: (path) => Deno.readTextFileSync(path),
-  readVariable: (name) => Deno.env.get(name),
-};
-
-function readRelayOnly({ relayOnly = false }: RawOptions, servers: readonly IceServer[]): boolean {
-  if (relayOnly && servers.every(({ scheme }) => scheme === "stun")) {
-    throw new BadInput(
-      "--relay-only needs a TURN server: --ice-server turn:user:secret@turn.example.org",
-    );
-  }
-  return relayOnly;
 }

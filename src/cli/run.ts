@@ -13,6 +13,7 @@ const exitCodes = { ok: 0, failed: 1, badInput: 2 } as const;
 /** The commands; what is no command's name is a flag of the first. */
 const commands: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: loadProxy,
+  bench: loadBench,
   cert: async () => (await import("./cert_command.ts")).certCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
 };
@@ -22,6 +23,14 @@ async function loadProxy(): Promise<Command> {
   return proxyCommand(async (options) => {
     const { runProxy } = await import("./run_proxy.ts");
     await runProxy(options);
+  });
+}
+
+async function loadBench(): Promise<Command> {
+  const { benchCommand } = await import("./bench_command.ts");
+  return benchCommand(async (options) => {
+    const { runBench } = await import("./run_bench.ts");
+    await runBench(options);
   });
 }
 

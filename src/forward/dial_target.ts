@@ -1,5 +1,4 @@
 /** Dials a target that was allowed: resolves its name once, tries its addresses in turn. */
-import { lookup } from "node:dns/promises";
 import { canonicalAddress, type Endpoint, isThisHost } from "../socket/endpoint.ts";
 import { dialTcp } from "../socket/choose_tcp_sockets.ts";
 import type { TcpConnection } from "../socket/tcp.ts";
@@ -55,6 +54,7 @@ async function resolveHost(
   const giveUp = () => reject(new DialError("timeout", `${host} did not resolve in time`));
   limit.addEventListener("abort", giveUp, { once: true });
   try {
+    const { lookup } = await import("node:dns/promises");
     const found = await Promise.race([lookup(host, { all: true }), gaveUp]);
     return found.slice(0, maxAddressCount).map(({ address }) => address);
   } catch (error) {

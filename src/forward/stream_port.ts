@@ -53,7 +53,7 @@ export class StreamPort implements TunnelStreamHandler {
   /** Writes payload that is there, and returns how many bytes that were. */
   async writeTo(sink: ByteSink): Promise<number> {
     const length = await this.#received.writeTo(sink);
-    this.stream.consume(length);
+    this.stream.consume(length, performance.now());
     return length;
   }
 

@@ -107,6 +107,11 @@ export interface Link {
   readonly silence: number;
   /** Where it runs at the moment; undefined while there is no path. */
   readonly path: LinkPath | undefined;
+  /**
+   * What this end has sent since the link is up, and what of it was sent again: user data, in bytes.
+   * Undefined where it is not counted.
+   */
+  readonly traffic?: { readonly sent: number; readonly resent: number } | undefined;
   /** The other end's certificate fingerprint (SHA-256, upper-case hex with colons). */
   readonly peerFingerprint: string;
   /** Who the other node is, where certificates say so and once the link is up. */

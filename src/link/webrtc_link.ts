@@ -45,7 +45,7 @@ const log = getLogger(["aetherport", "link"]);
 
 /** A description that is to hold all candidates waits for them so long, in ms. */
 const gatherDeadline = 1_000;
-/** A description whose further candidates are trickled waits for those of this host, in ms. */
+/** A description whose further candidates are trickled waits for those of this host at most, in ms. */
 const hostGatherDeadline = 50;
 /** Heartbeats keep an idle link from being silent, in ms (RFC 9260, section 8.3). */
 const heartbeatInterval = 1_000;
@@ -278,8 +278,8 @@ function toIdentity({ privateKeyPem, certificatePem }: LinkCertificate): Identit
 }
 
 /**
- * Gathers until all is there or the deadline passes, and tells of the candidates that come later; the
- * path goes on by itself.
+ * Gathers until there is what a description has to hold, or the deadline passes, and tells of the
+ * candidates that come later; the path goes on by itself.
  */
 async function gather(path: Path, onCandidate: LinkOptions["onCandidate"]): Promise<void> {
   let isDescribed = false;
@@ -287,13 +287,38 @@ async function gather(path: Path, onCandidate: LinkOptions["onCandidate"]): Prom
   const deadline = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, onCandidate === undefined ? gatherDeadline : hostGatherDeadline);
   });
+  const hosts = new HostCandidates();
   const gathered = path.gather((candidate) => {
     if (isDescribed) onCandidate?.(candidate);
+    else hosts.take(candidate);
   });
-  await Promise.race([gathered, deadline]);
+  // What servers answer is trickled: a dead one holds nothing up.
+  const enough = onCandidate === undefined ? [] : [hosts.complete];
+  await Promise.race([gathered, deadline, ...enough]);
   clearTimeout(timer);
   isDescribed = true;
   void gathered.then(() => onCandidate?.(undefined));
+}
+
+/** Finds out when every address that the other node is told of has its candidate. */
+class HostCandidates {
+  /** Never resolves where an address gives none. */
+  readonly complete: Promise<void>;
+  readonly #complete = Promise.withResolvers<void>();
+  readonly #missing: Set<string>;
+
+  constructor() {
+    const addresses = hostAddresses();
+    const reachable = addresses.filter((address) => !/^(127\.|::1$)/.test(address));
+    // Loopback is told of where there is nothing else.
+    this.#missing = new Set(reachable.length === 0 ? addresses : reachable);
+    this.complete = this.#complete.promise;
+  }
+
+  take({ type, address }: Candidate): void {
+    const isAwaited = type === "host" && this.#missing.delete(address);
+    if (isAwaited && this.#missing.size === 0) this.#complete.resolve();
+  }
 }
 
 function describe(
@@ -414,6 +439,11 @@ class WebRtcLink implements Link {
 
   get path(): LinkPath | undefined {
     return this.#path.selected();
+  }
+
+  get traffic(): { readonly sent: number; readonly resent: number } {
+    const { sentLength, resentLength } = this.#driver.association.figures;
+    return { sent: sentLength, resent: resentLength };
   }
 
   get peer(): Peer | undefined {

@@ -4,11 +4,14 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { AllowList } from "../access/allow_list.ts";
+import { benchProtocol } from "../bench/bench_protocol.ts";
+import { BenchServer } from "../bench/serve_bench.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
 import { TcpForward } from "../forward/tcp_egress.ts";
 import { serveTcpChannel } from "../forward/tcp_ingress.ts";
-import type { Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
+import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
+import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
 
 const log = getLogger(["aetherport", "node"]);
 
@@ -49,11 +52,17 @@ interface Adopted {
   graceTimer?: ReturnType<typeof setTimeout>;
 }
 
+/** Serves a channel that the other node of a link has opened. */
+type ChannelServer = (channel: Channel, link: Link) => Promise<void>;
+
 /** One node. */
 export class Node {
   readonly #routedForwards: readonly RoutedForward[];
-  readonly #allowList: AllowList;
   readonly #pool: BufferPool;
+  /** By DCEP's protocol field. */
+  readonly #channelServers: ReadonlyMap<string, ChannelServer>;
+  /** Of protocols that are not known: it refuses them. */
+  readonly #serveTcp: ChannelServer;
   readonly #forwards: TcpForward[] = [];
   /** All links that have not ended. */
   readonly #links = new Map<Link, Adopted>();
@@ -68,8 +77,18 @@ export class Node {
     },
   ) {
     this.#routedForwards = forwards;
-    this.#allowList = allowList;
     this.#pool = pool;
+    const bench = new BenchServer({ allowList, pool });
+    this.#serveTcp = (channel, link) =>
+      serveTcpChannel(channel, { allowList, peer: nameOf(link), pool });
+    this.#channelServers = new Map<string, ChannelServer>([
+      [tcpProtocol, this.#serveTcp],
+      [
+        benchProtocol,
+        (channel, link) =>
+          bench.serve(channel, { peer: nameOf(link), traffic: () => link.traffic }),
+      ],
+    ]);
   }
 
   /** Binds all listeners. Throws an Error naming the address that cannot be bound. */
@@ -95,12 +114,7 @@ export class Node {
     link.handler = {
       handleUp: (path) => this.#handleUp(link, adopted, path),
       handleHealth: (health) => this.#handleHealth(link, adopted, health),
-      handleChannel: (channel) =>
-        void serveTcpChannel(channel, {
-          allowList: this.#allowList,
-          peer: nameOf(link),
-          pool: this.#pool,
-        }),
+      handleChannel: (channel) => this.#handleChannel(link, channel),
       handleClosed: (reason) => {
         this.#links.delete(link);
         clearTimeout(adopted.graceTimer);
@@ -145,6 +159,11 @@ export class Node {
     for (const forward of this.#forwards) forward.close();
     for (const { settle } of this.#waiters) settle(undefined);
     await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
+  }
+
+  #handleChannel(link: Link, channel: Channel): void {
+    const serve = this.#channelServers.get(channel.protocol) ?? this.#serveTcp;
+    void serve(channel, link);
   }
 
   #handleUp(link: Link, adopted: Adopted, { local, remote, isRelayed, ...path }: LinkPath): void {

@@ -1,5 +1,4 @@
 /** Which of the two implementations of TCP is used here. */
-import { dialTcp as dialPortably } from "./dial_tcp.ts";
 import { canonicalAddress } from "./endpoint.ts";
 import { nativeObstacle, nativeSystem } from "./native_system.ts";
 import { NativeTcpSockets } from "./native_tcp.ts";
@@ -9,7 +8,8 @@ import type { DialOptions, ListenOptions, TcpConnection, TcpListener, TcpSockets
 /** TCP by Deno and node:net: everywhere. */
 export const portableTcpSockets: TcpSockets = {
   listen: (options) => new PortableTcpListener(options),
-  dial: dialPortably,
+  // node:net is slow to load, and most nodes never need it.
+  dial: async (options) => (await import("./dial_tcp.ts")).dialTcp(options),
 };
 
 let chosen: TcpSockets | undefined;

@@ -3,7 +3,6 @@
  * `nas.local:80`). A parsed endpoint holds one canonical spelling of each address, so that two
  * spellings of one address compare equal and nothing else does.
  */
-import { isIPv4 } from "node:net";
 import { domainToASCII } from "node:url";
 
 /** A host and a TCP or UDP port. */
@@ -13,6 +12,9 @@ export interface Endpoint {
   /** 0 to 65535. */
   readonly port: number;
 }
+
+/** Four numbers to 255 without leading zeros: the one spelling that all systems read alike. */
+const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /** One of the parts between the colons of a spec, with the column (from 1) where it begins. */
 export interface SpecField {
@@ -63,7 +65,7 @@ export function splitSpec(spec: string): SpecField[] {
 export function parseHost({ text, column }: SpecField): string {
   if (text === "") throw new SpecError(column, "a host is missing");
   if (text.startsWith("[")) return parseBracketed(text, column);
-  if (isIPv4(text)) return text;
+  if (ipv4Pattern.test(text)) return text;
   return parseName(text, column);
 }
 
@@ -126,7 +128,7 @@ export function isThisHost(host: string): boolean {
  * undefined where the text is not an address.
  */
 export function canonicalAddress(text: string): string | undefined {
-  if (isIPv4(text)) return text;
+  if (ipv4Pattern.test(text)) return text;
   // The URL parser knows one spelling of each IPv6 address and refuses zones and odd IPv4 tails.
   const url = text.includes(":") ? URL.parse(`http://[${text}]`) : null;
   if (url === null) return undefined;

@@ -1,12 +1,13 @@
 /**
  * One forwarded connection over one data channel: open, refuse, credit, half-close, reset. It knows
- * the channel's messages and nothing of sockets or timers; docs/protocol.md has the whole.
+ * the channel's messages and nothing of sockets, clocks or timers; docs/protocol.md has the whole.
  *
  * Who closes the channel: the side for which the stream is over on **receiving** a message, for
  * then nothing of the other side is under way any more. The side for which it is over on sending
  * waits for that, and its owner gives up waiting after a while.
  */
 import type { Channel, ChannelHandler } from "../link/link.ts";
+import type { Instant } from "../sans_io.ts";
 import {
   type ControlMessage,
   maxCreditLength,
@@ -129,13 +130,13 @@ export class TunnelStream implements ChannelHandler {
    * Payload was handed over: the other side may send as much again. What a stream that is over has
    * not consumed counts as consumed.
    */
-  consume(length: number): void {
+  consume(length: number, now: Instant): void {
     if (this.#isClosed) return;
     this.#unconsumed -= length;
     this.#channel.consume(length);
     if (this.#inbound !== "open") return;
     const { roundTrip } = this.#channel;
-    const [left, now] = [this.#unconsumed, performance.now()];
+    const left = this.#unconsumed;
     this.#window.handleConsumed(length, { left, roundTrip, now });
     const grant = this.#window.length - this.#granted - left;
     if (grant < this.#window.length / 4) return;

@@ -63,6 +63,15 @@ Deno.test("addresses match in any spelling", () => {
   equal(allows(["10.0.0.5:80"], "[64:ff9b::a00:5]:80"), false);
 });
 
+Deno.test("the link may be measured where a rule says so, and by no other", () => {
+  const allowsBench = (...rules: string[]) => new AllowList(rules.map(parseAllowRule)).allowsBench;
+  equal(allowsBench("bench"), true);
+  equal(allowsBench("10.0.0.5:80", "bench"), true);
+  for (const rules of [[], ["*:*"], ["bench:80"], ["bench:*"]]) equal(allowsBench(...rules), false);
+  equal(allows(["bench"], "bench:80"), false);
+  equal(allows(["bench", "nas:80"], "nas:80"), true);
+});
+
 Deno.test("one of several rules is enough", () => {
   const rules = ["10.0.0.5:80", "nas.local:*"];
   equal(allows(rules, "10.0.0.5:80"), true);
@@ -74,6 +83,7 @@ Deno.test("a bad rule gets one line with its column and an example", () => {
   const columns: [spec: string, column: number][] = [
     ["", 1],
     ["80", 3],
+    ["Bench", 6],
     ["*", 2],
     [":80", 1],
     ["a:", 3],

@@ -185,7 +185,7 @@ Deno.test("the proxy's flags win over its variables", async () => {
     },
   );
   deepEqual(options.forwards.map(({ spec }) => spec.target.host), ["a"]);
-  deepEqual(options.allows.map(({ host }) => host), ["b"]);
+  deepEqual(options.allows, [{ host: "b", port: 3 }]);
   deepEqual(options.iceServers, []);
   equal(options.exitOnFailure, true);
   equal(options.logging.format, "text");
@@ -215,7 +215,7 @@ Deno.test("flags may be repeated", async () => {
   const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
   const { forwards, allows } = await proxyOptions(args, {});
   deepEqual(forwards.map(({ spec }) => spec.listenPort), [1, 3]);
-  deepEqual(allows.map(({ port }) => port), [5, 6]);
+  deepEqual(allows, [{ host: "c", port: 5 }, { host: "d", port: 6 }]);
 });
 
 Deno.test("a bad value of the proxy's variables names the variable", async () => {

@@ -24,6 +24,7 @@ export class FakeLink implements Link {
   readonly peerFingerprint: string;
   readonly peer = undefined;
   readonly path = path;
+  readonly traffic: Link["traffic"] = undefined;
   /** A test may set it. */
   silence = 0;
   readonly #opened = Promise.withResolvers<void>();

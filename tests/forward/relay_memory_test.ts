@@ -168,7 +168,7 @@ Deno.test("a sender without credit goes on where it stopped", async () => {
   await stage.settle();
   let sent = stage.messages.reduce((sum, { length }) => sum + length, 0);
   equal(sent, initialCredit);
-  stage.peer.consume(initialCredit);
+  stage.peer.consume(initialCredit, 0);
   await stage.settle();
   sent = stage.messages.reduce((sum, { length }) => sum + length, 0);
   equal(sent, bytes.length);
@@ -255,7 +255,7 @@ Deno.test("a relay that finishes has carried everything and holds nothing", asyn
   stage.connection.supplyEnd();
   stage.peer.end();
   await stage.settle();
-  stage.peer.consume(150_000);
+  stage.peer.consume(150_000, 0);
   stage.peer.confirmEnd();
   await stage.settle();
   deepEqual(await stage.summary, { closed: { how: "finished" }, sent: 150_000, received: 150_000 });

@@ -25,7 +25,7 @@ class Stream implements TunnelStreamHandler {
     stream.handler = this;
     this.handlePayload = (_, start, end) => {
       this.receivedLength += end - start;
-      if (take(end - start)) stream.consume(end - start);
+      if (take(end - start)) stream.consume(end - start, 0);
     };
   }
 

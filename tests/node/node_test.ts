@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
-import { AllowList } from "../../src/access/allow_list.ts";
+import { AllowList, type AllowRule } from "../../src/access/allow_list.ts";
+import { measure } from "../../src/bench/measure.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
 import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
 import { Node } from "../../src/node/node.ts";
@@ -382,3 +383,26 @@ for (const { silence, told } of [{ silence: 3_000, told: ["lost"] }, { silence: 
     await node.close("done");
   });
 }
+
+Deno.test("serves each channel by its protocol, and refuses those it does not know", async () => {
+  const log = await LogRecorder.start();
+  const rules: AllowRule[] = ["bench", { host: "127.0.0.1", port: 9 }];
+  const node = new Node({ forwards: [], allowList: new AllowList(rules), pool });
+  const { a, z } = linkPair({ pace: "turn" });
+  adoptAll(node, [z]);
+  a.goUp();
+  z.goUp();
+  const plan = { duration: 10, echoCount: 1, echoInterval: 1, streamCount: 1 };
+  ok((await measure({ link: a, pool }, plan)).upload.bytes > 0);
+  const answers = [
+    ["aetherport-bench/1", "127.0.0.1:9", /knows no such measurement/],
+    ["aetherport-tcp/1", "echo", /a port is missing/],
+    ["aetherport-bench/2", "echo", /does not speak aetherport-bench\/2|does not speak "aether/],
+    ["", "", /does not speak/],
+  ] as const;
+  for (const [position, [protocol, label, reason]] of answers.entries()) {
+    a.openChannel({ label, protocol });
+    match(lineOf(await log.next("refused", position + 1)), reason);
+  }
+  await node.close("done");
+});

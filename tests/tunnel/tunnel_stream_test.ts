@@ -83,7 +83,7 @@ class End implements TunnelStreamHandler {
   consume(length = Infinity): void {
     const count = Math.min(this.receivedLength - this.consumedLength, length);
     this.consumedLength += count;
-    if (count > 0) this.stream.consume(count);
+    if (count > 0) this.stream.consume(count, 0);
   }
 
   /** Does what an owner does who has handed everything over. */
@@ -401,7 +401,7 @@ Deno.test("a stream that is over narrows no window, though its channel is still 
   acceptor.stream.reset("enough");
   equal(pair.z.isClosed, false);
   equal(pair.z.unconsumedLength, 0, "what was held");
-  acceptor.stream.consume(10_000);
+  acceptor.stream.consume(10_000, 0);
   opener.send(5_000);
   pair.fromA.step();
   equal(pair.z.unconsumedLength, 0, "what came after it");

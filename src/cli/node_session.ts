@@ -1,0 +1,59 @@
+/** What is around every command that makes links: the log, the memory, and what nobody has caught. */
+import { getLogger } from "@logtape/logtape";
+import { BadInput } from "../bad_input.ts";
+import { BufferPool } from "../buffer_pool.ts";
+import { LoggedFailure } from "./logged_failure.ts";
+import { configureLogging, type LoggingOptions } from "./logging.ts";
+
+const log = getLogger(["aetherport", "cli"]);
+
+/** How often memory that nobody needs any more is looked for, in ms. */
+const trimInterval = 5_000;
+/** The other nodes hear of the end within this, in ms. */
+const shutdownTimeout = 2_000;
+
+/** Runs the command's work with a log and a pool. Throws BadInput, or LoggedFailure where it fails. */
+export async function runSession(
+  logging: LoggingOptions,
+  work: (pool: BufferPool) => Promise<void>,
+): Promise<void> {
+  await configureLogging(logging);
+  surviveStrayRejections();
+  const pool = new BufferPool();
+  const trimming = setInterval(() => pool.trim(performance.now()), trimInterval);
+  Deno.unrefTimer(trimming);
+  try {
+    await work(pool);
+  } catch (error) {
+    if (error instanceof BadInput) throw error;
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    log.error("{message}", { event: "failed", message });
+    log.debug("{stack}", { event: "failed", stack });
+    throw new LoggedFailure(message);
+  } finally {
+    clearInterval(trimming);
+  }
+}
+
+/** Waits until all is closed, or the time for it is over. */
+export async function closeAll(closing: readonly (Promise<void> | void)[]): Promise<void> {
+  await Promise.race([Promise.all(closing), delay(shutdownTimeout)]);
+}
+
+/** Prints what a command is run for: nothing else goes to stdout. */
+export function print(text: string): void {
+  let rest = new TextEncoder().encode(`${text}\n`);
+  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+}
+
+/** A fault in one link is not to end the others. */
+function surviveStrayRejections(): void {
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    log.error("unexpected: {reason}", { event: "unexpected", reason: event.reason });
+  });
+}
+
+function delay(duration: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, duration));
+}

@@ -1,0 +1,106 @@
+/** What makes a node's links, and how it finds other nodes. */
+import type { BufferPool } from "../buffer_pool.ts";
+import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
+import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
+import { WebRtcLinkFactory } from "../link/webrtc_link.ts";
+import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
+import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
+import { TtySignaling } from "../signaling/tty_signaling.ts";
+import { judgeOfCallers, judgeOfIngress, judgeOfNodes } from "./judges.ts";
+import type { NodeOptions } from "./node_flags.ts";
+import { print } from "./node_session.ts";
+
+/** Signaling of either type, running. */
+export interface Signaling {
+  /** Resolves with the reason when it cannot go on; rejects likewise. */
+  readonly failed: Promise<string>;
+  close(): Promise<void> | void;
+}
+
+/** What either type of signaling works with. */
+export interface SignalingParts {
+  readonly options: Pick<NodeOptions, "allowedPeers">;
+  readonly factory: LinkFactory;
+  readonly identities: NodeIdentitySource | undefined;
+  /** Whether the first link that fails ends it all. */
+  readonly exitOnFailure: boolean;
+  /** Hands a link on; the route is the ingress URL that it came from. */
+  readonly adopt: (link: Link, observer: LinkObserver, route?: string) => void;
+}
+
+/** Makes what makes links, which chooses at once how; `hold` is in ms. */
+export function createLinkFactory(
+  { iceServers, isRelayOnly, hold }: NodeOptions & { readonly hold?: number | undefined },
+  { identities, pool }: {
+    readonly identities: NodeIdentitySource | undefined;
+    readonly pool: BufferPool;
+  },
+): LinkFactory {
+  const factory = new WebRtcLinkFactory({
+    iceServers,
+    isRelayOnly,
+    pool,
+    ...(hold === undefined ? {} : { hold }),
+    ...(identities === undefined ? {} : { certificate: () => identities.current() }),
+  });
+  void factory.choose();
+  return factory;
+}
+
+/** By texts on stdin and stdout. */
+export function startTty(
+  { options, factory, identities, exitOnFailure, adopt }: SignalingParts,
+  { isOffering }: { readonly isOffering: boolean },
+): Signaling {
+  const signaling = new TtySignaling({
+    factory,
+    judge: async () => judgeOfNodes(await identities?.current(), options.allowedPeers),
+    isOffering,
+    exitOnFailure,
+    input: Deno.stdin.readable.pipeThrough(new TextDecoderStream()),
+    print,
+    adopt,
+  });
+  return { failed: signaling.run(), close: () => signaling.close() };
+}
+
+/** By signaling servers: waits for nodes at some, and calls ingresses. */
+export async function startAetherlight(
+  { options, factory, identities, exitOnFailure, adopt }: SignalingParts,
+  { baseUrls, ingressUrls }: {
+    readonly baseUrls: readonly string[];
+    readonly ingressUrls: readonly string[];
+  },
+): Promise<Signaling> {
+  if (identities === undefined) throw new Error("aetherlight needs an identity");
+  const common = { identities, factory, exitOnFailure };
+  const ingresses = await Promise.all(baseUrls.map((baseUrl) =>
+    AetherlightIngress.open({
+      ...common,
+      baseUrl,
+      judgeOf: (identity) => judgeOfCallers(identity, options.allowedPeers),
+      adopt,
+    })
+  ));
+  const egresses = ingressUrls.map((ingressUrl) =>
+    new AetherlightEgress({
+      ...common,
+      ingressUrl,
+      judgeOf: judgeOfIngress,
+      adopt: (link, observer) => adopt(link, observer, ingressUrl),
+    })
+  );
+  for (const ingress of ingresses) {
+    print(ingress.url);
+    ingress.start();
+  }
+  // Calls only end by failing, or when they are closed.
+  const calls = egresses.map((egress) => egress.run().then(() => new Promise<never>(() => {})));
+  return {
+    failed: Promise.race([...calls, ...ingresses.map(({ failed }) => failed)]),
+    close: async () => {
+      for (const egress of egresses) egress.close();
+      await Promise.all(ingresses.map((ingress) => ingress.close()));
+    },
+  };
+}
