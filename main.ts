@@ -5,11 +5,12 @@
  * @module
  */
 import { run } from "./src/cli/run.ts";
+import { probedLibrary } from "./src/crypto/probe_marker.ts";
 
 if (import.meta.main) Deno.exit(await answerProbe() ?? await run(Deno.args));
 
 /** A compiled executable is its own probe of the system's libcrypto; otherwise this answers nothing. */
 async function answerProbe(): Promise<number | undefined> {
-  if (!Deno.build.standalone) return undefined;
+  if (probedLibrary() === undefined) return undefined;
   return (await import("./src/crypto/libcrypto_probe.ts")).answerProbe();
 }

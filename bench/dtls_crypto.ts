@@ -1,70 +1,91 @@
 /**
- * What the crypto of DTLS costs: sealing and opening a record, by node:crypto and by libcrypto in
- * the same run, and the primitives of a handshake.
+ * What the crypto of DTLS costs: sealing and opening a record, by node:crypto and by each way to call
+ * libcrypto in the same run, and the primitives of a handshake.
  */
 import { generateKeyPairSync } from "node:crypto";
-import { keyLengths, tagLength } from "../src/crypto/aead_sizes.ts";
-import type { LibcryptoAead } from "../src/crypto/libcrypto_aead.ts";
-import { loadLibcrypto } from "../src/crypto/load_libcrypto.ts";
+import { tagLength } from "../src/crypto/aead_sizes.ts";
+import { type Libcrypto, libcryptoNames, openLibcrypto } from "../src/crypto/libcrypto.ts";
+import {
+  createLibcryptoAead,
+  type LibcryptoAead,
+  type LibcryptoAeadOptions,
+  libcryptoWays,
+} from "../src/crypto/libcrypto_aead.ts";
+import { isUsable } from "../src/crypto/libcrypto_probe.ts";
 import { nodeAead } from "../src/crypto/node_aead.ts";
 import { createNodeHandshakeCrypto } from "../src/crypto/node_handshake_crypto.ts";
-import type { AeadName, AeadProvider } from "../src/dtls/aead.ts";
+import type { AeadProvider } from "../src/dtls/aead.ts";
+import { type CipherSuite, cipherSuiteNames, cipherSuitesNamed } from "../src/dtls/cipher_suite.ts";
 import type { HandshakeCrypto } from "../src/dtls/handshake_crypto.ts";
+import { recordFields, recordHeaderLength, writeSequence } from "../src/dtls/record.ts";
+import { RecordProtection } from "../src/dtls/record_protection.ts";
 import { certificateWith } from "../tests/crypto/forged_certificate.ts";
 
-const roundCount = 7;
-const roundLength = 40;
-const lengths = [64, 1200, 16_000];
-const names: readonly AeadName[] = ["aes-128-gcm", "aes-256-gcm", "chacha20-poly1305"];
+const roundCount = 41;
+/** In ms: short, so that noise of other processes meets few of them. */
+const roundLength = 2;
+const lengths = [256, 1360, 16_384];
+const suites = cipherSuitesNamed(cipherSuiteNames);
 
-/** One way to protect a record of one length; what it costs, in ns. */
+/** One way to protect records of one length. */
 interface Way {
   readonly name: string;
   readonly seal: () => void;
   readonly open: () => boolean;
 }
 
-function wayOf(
-  { name, provider, buffer, aead, length }: {
-    readonly name: string;
-    readonly provider: AeadProvider;
-    readonly buffer: Uint8Array;
-    readonly aead: AeadName;
-    readonly length: number;
-  },
-): Way {
-  const key = provider.createKey(aead, new Uint8Array(keyLengths[aead]));
-  const nonce = new Uint8Array(12);
-  const aad = new Uint8Array(13);
-  key.seal(buffer, 0, length, nonce, aad);
-  const sealed = buffer.slice();
-  return {
-    name,
-    seal: () => key.seal(buffer, 0, length, nonce, aad),
-    // A record opens once, so that each time it is put there again.
-    open: () => {
-      buffer.set(sealed);
-      return key.open(buffer, 0, length, nonce, aad);
-    },
+/** What a way is made of. */
+interface WayOptions {
+  readonly name: string;
+  readonly provider: AeadProvider;
+  /** For a whole record. */
+  readonly bytes: Uint8Array;
+}
+
+/** By the record layer itself. Each record is opened once, and so put into its place each time. */
+function wayOf({ name, provider, bytes }: WayOptions, suite: CipherSuite): Way {
+  const [sealing, opening] = [0, 1].map(() =>
+    new RecordProtection(provider, suite, {
+      key: new Uint8Array(suite.keyLength),
+      fixedIv: new Uint8Array(suite.fixedIvLength),
+    })
+  ) as [RecordProtection, RecordProtection];
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const length = bytes.length - recordHeaderLength - suite.recordIvLength - tagLength;
+  let sequence = 0;
+  const seal = () => {
+    writeSequence(view, recordFields.sequence, ++sequence);
+    sealing.seal(bytes, view, 0, length);
   };
+  seal();
+  const sealed = bytes.slice();
+  const open = () => {
+    bytes.set(sealed);
+    return opening.open(bytes, view, 0, length);
+  };
+  if (!open()) throw new Error(`${name} does not open what it sealed`);
+  return { name, seal, open };
 }
 
 function waysFor(
-  { libcrypto, aead, length }: {
-    readonly libcrypto: LibcryptoAead | undefined;
-    readonly aead: AeadName;
+  { libraries, suite, length }: {
+    readonly libraries: readonly LibcryptoAead[];
+    readonly suite: CipherSuite;
     readonly length: number;
   },
 ): readonly Way[] {
-  const shared = { aead, length };
-  const heap = () => new Uint8Array(length + tagLength);
-  const ways = [wayOf({ ...shared, name: "node:crypto", provider: nodeAead, buffer: heap() })];
-  if (libcrypto === undefined) return ways;
-  ways.push(wayOf({ ...shared, name: "libcrypto, copied", provider: libcrypto, buffer: heap() }));
-  const buffer = libcrypto.allocate(length + tagLength);
-  if (buffer === undefined) return ways;
-  ways.push(wayOf({ ...shared, name: "libcrypto, in place", provider: libcrypto, buffer }));
-  return ways;
+  const recordLength = recordHeaderLength + suite.recordIvLength + length + tagLength;
+  const heap = new Uint8Array(recordLength);
+  const ways = libraries.flatMap((provider): readonly WayOptions[] => {
+    const bytes = provider.allocate(recordLength);
+    return bytes === undefined ? [] : [{ name: provider.name, provider, bytes }];
+  });
+  const [first] = libraries;
+  const copied = first === undefined
+    ? []
+    : [{ name: `${first.name}, copied`, provider: first, bytes: heap }];
+  return [{ name: nodeAead.name, provider: nodeAead, bytes: heap }, ...copied, ...ways]
+    .map((way) => wayOf(way, suite));
 }
 
 /** ns a call, in one round. */
@@ -82,7 +103,7 @@ function time(call: () => unknown): number {
 
 /** Medians in ns, of rounds that alternate between the calls, so that all meet the same noise. */
 function timeAll(calls: readonly (() => unknown)[]): readonly number[] {
-  for (const call of calls) time(call);
+  for (const call of calls) for (let warm = 0; warm < 10; warm++) time(call);
   const rounds = Array.from({ length: roundCount }, () => calls.map(time));
   return calls.map((_, at) => median(rounds.map((one) => one[at] ?? NaN)));
 }
@@ -91,20 +112,21 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1] ?? NaN;
 }
 
-function measureRecords(libcrypto: LibcryptoAead | undefined): void {
+function measureRecords(libraries: readonly LibcryptoAead[]): void {
   console.log(`ns a record, seal / open (with a copy of the record back into its place)`);
   console.log(row("", lengths.map((length) => `${length} B`)));
-  for (const aead of names) {
+  for (const suite of suites) {
     const columns = lengths.map((length) => {
-      const ways = waysFor({ libcrypto, aead, length });
+      const ways = waysFor({ libraries, suite, length });
       const durations = timeAll(ways.flatMap(({ seal, open }) => [seal, open]));
       return ways.map(({ name }, at) => ({
         name,
         cell: [2 * at, 2 * at + 1].map((one) => Math.round(durations[one] ?? NaN)).join(" / "),
       }));
     });
+    console.log(`  ${suite.aead}`);
     for (const [at, { name }] of (columns[0] ?? []).entries()) {
-      console.log(row(`${aead}, ${name}`, columns.map((column) => column[at]?.cell ?? "")));
+      console.log(row(name, columns.map((column) => column[at]?.cell ?? "")));
     }
   }
 }
@@ -140,12 +162,30 @@ function measureHandshake(crypto: HandshakeCrypto, certificate: Uint8Array): voi
 }
 
 function row(name: string, cells: readonly string[]): string {
-  return `  ${name.padEnd(40)}${cells.map((cell) => cell.padStart(16)).join("")}`;
+  return `  ${name.padEnd(56)}${cells.map((cell) => cell.padStart(16)).join("")}`;
 }
 
-const libcrypto = await loadLibcrypto();
-console.log(libcrypto?.name ?? "no libcrypto here: node:crypto alone");
-measureRecords(libcrypto);
+/** The first that does no harm. One that is not the system's can be named as an argument. */
+async function findLibcrypto(): Promise<string | undefined> {
+  for (const name of Deno.args.length > 0 ? Deno.args : libcryptoNames) {
+    if (await isUsable(name)) return name;
+  }
+  return undefined;
+}
+
+const libraryName = await findLibcrypto();
+// Opened once, as a program does: a call is slow where it is now one library's and now another's.
+const library = libraryName === undefined ? undefined : openLibcrypto(libraryName);
+
+function aeadOf(options: Pick<LibcryptoAeadOptions, "way">): LibcryptoAead | undefined {
+  if (library === undefined) return undefined;
+  return typeof library.none === "number"
+    ? createLibcryptoAead(library as Libcrypto<number>, options)
+    : createLibcryptoAead(library as Libcrypto<Deno.PointerObject>, options);
+}
+
+console.log(`chosen: ${aeadOf({})?.name ?? "node:crypto, as there is no libcrypto"}`);
+measureRecords(libcryptoWays.map((way) => aeadOf({ way })).filter((one) => one !== undefined));
 const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
 const spki = new Uint8Array(publicKey.export({ type: "spki", format: "der" }));
 measureHandshake(

@@ -1,21 +1,12 @@
 /** Which of the two implementations protects the records: the faster, as measured at start. */
 import type { AeadProvider } from "../dtls/aead.ts";
-import { keyLengths, nonceLength, tagLength } from "./aead_sizes.ts";
 import type { LibcryptoAead } from "./libcrypto_aead.ts";
 import { loadLibcrypto } from "./load_libcrypto.ts";
 import { nodeAead } from "./node_aead.ts";
+import { timedLength, timeSeals } from "./time_seals.ts";
 
-/** Both timings together. */
+/** Both timings together, in ms. */
 const timingLength = 20;
-
-/** The AEAD that is spoken most, and the size of a record on most paths. */
-const timedAead = "aes-128-gcm";
-const timedLength = 1200;
-
-/** Records between two looks at the clock. */
-const batchCount = 16;
-/** Batches, however long they take. */
-const minBatches = 4;
 
 /** What was chosen. */
 export interface AeadChoice {
@@ -39,18 +30,27 @@ export async function chooseAead(
   if (libcrypto === undefined) {
     return {
       provider: nodeAead,
-      reason: `${nodeAead.name}: no OpenSSL libcrypto (1.1.1 or later) can be loaded`,
+      reason: `${nodeAead.name}: ${whyNoLibcrypto()}`,
     };
   }
-  const [ours, rival] = [libcrypto, nodeAead].map((provider) => ({
+  const rivals = [libcrypto, nodeAead];
+  const durations = timeSeals(rivals, { duration: timingLength, now });
+  const [ours, rival] = rivals.map((provider, at) => ({
     provider,
-    duration: timeSeal(provider, now),
+    duration: durations[at] ?? Infinity,
   })) as [Timed, Timed];
   const [best, other] = ours.duration <= rival.duration ? [ours, rival] : [rival, ours];
   return {
     provider: best.provider,
     reason: `${describe(best)} for a record of ${timedLength} bytes, ${describe(other)}`,
   };
+}
+
+function whyNoLibcrypto(): string {
+  const isPermitted = Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+  return isPermitted
+    ? "no OpenSSL libcrypto (1.1.1 or later) can be loaded"
+    : "libcrypto needs --allow-ffi";
 }
 
 interface Timed {
@@ -61,23 +61,4 @@ interface Timed {
 
 function describe({ provider, duration }: Timed): string {
   return `${provider.name}: ${(duration * 1000).toFixed(1)} us`;
-}
-
-/** How long one record takes, in ms: the fastest batch, as other processes only slow it down. */
-function timeSeal(provider: AeadProvider, now: () => number): number {
-  const key = provider.createKey(timedAead, new Uint8Array(keyLengths[timedAead]));
-  const record = new Uint8Array(timedLength + tagLength);
-  const nonce = new Uint8Array(nonceLength);
-  const aad = new Uint8Array(13);
-  let fastest = Infinity;
-  const begun = now();
-  // The first may be slow for what is done once, and any for another process that had its turn.
-  for (let time = begun, left = minBatches; time - begun < timingLength / 2 || left > 0; left--) {
-    for (let count = 0; count < batchCount; count++) key.seal(record, 0, timedLength, nonce, aad);
-    const ended = now();
-    fastest = Math.min(fastest, (ended - time) / batchCount);
-    time = ended;
-  }
-  key.destroy();
-  return fastest;
 }

@@ -35,6 +35,8 @@ export interface LibcryptoCalls<A extends Address> {
   EVP_aes_128_gcm(): Handle;
   EVP_aes_256_gcm(): Handle;
   EVP_chacha20_poly1305(): Handle;
+  /** Deprecated by OpenSSL 3.0, so that it may be missing. */
+  readonly EVP_CIPHER_meth_dup: ((cipher: Handle) => Handle) | null;
   EVP_CipherInit_ex(
     context: Handle,
     cipher: Handle,
@@ -52,6 +54,10 @@ export interface LibcryptoCalls<A extends Address> {
   ): number;
   EVP_CipherFinal_ex(context: Handle, out: A, outLength: A): number;
   EVP_CIPHER_CTX_ctrl(context: Handle, command: number, argument: number, bytes: A): number;
+  /** Less than 0 where it failed. OpenSSL advises against it, so that it may be missing one day. */
+  readonly EVP_Cipher:
+    | ((context: Handle, out: A, input: A, inputLength: number) => number)
+    | null;
 }
 
 /** How NULL is written beside addresses of that kind. */
@@ -73,6 +79,7 @@ function callsWith<const T extends "u32" | "pointer">(address: T) {
     EVP_aes_128_gcm: { parameters: [], result: "pointer" },
     EVP_aes_256_gcm: { parameters: [], result: "pointer" },
     EVP_chacha20_poly1305: { parameters: [], result: "pointer" },
+    EVP_CIPHER_meth_dup: { parameters: ["pointer"], result: "pointer", optional: true },
     EVP_CipherInit_ex: {
       parameters: ["pointer", "pointer", "pointer", address, address, "i32"],
       result: "i32",
@@ -83,6 +90,11 @@ function callsWith<const T extends "u32" | "pointer">(address: T) {
     },
     EVP_CipherFinal_ex: { parameters: ["pointer", address, address], result: "i32" },
     EVP_CIPHER_CTX_ctrl: { parameters: ["pointer", "i32", "i32", address], result: "i32" },
+    EVP_Cipher: {
+      parameters: ["pointer", address, address, "u32"],
+      result: "i32",
+      optional: true,
+    },
   } as const;
 }
 

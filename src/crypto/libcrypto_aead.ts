@@ -4,25 +4,24 @@
  *
  * @module
  */
-import type { AeadKey, AeadName, AeadProvider } from "../dtls/aead.ts";
-import type { Address, Arena } from "./arena.ts";
-import { keyLengths, nonceLength, requireKey, requireSeal, tagLength } from "./aead_sizes.ts";
-import { type Libcrypto, openLibcrypto } from "./libcrypto.ts";
+import type { AeadName, AeadProvider } from "../dtls/aead.ts";
+import type { Address } from "./arena.ts";
+import { knowsItsAnswers, knowsRecords } from "./known_answers.ts";
+import {
+  type Libcrypto,
+  type LibcryptoCalls,
+  type LibcryptoOptions,
+  openLibcrypto,
+} from "./libcrypto.ts";
+import { createDesk, type Desk } from "./libcrypto_desk.ts";
+import { LibcryptoKey } from "./libcrypto_key.ts";
+import { timeSeals } from "./time_seals.ts";
 
-/** Longest text in a buffer that is not the arena's. DTLS records have 2^14 + 1024 at most. */
-export const maxCopiedLength = 65_536;
+/** Both sources are tried for so long together, in ms. */
+const choosingLength = 8;
 
-/** Longest additional data. That of a DTLS 1.2 record has 13 bytes. */
-export const maxAadLength = 1024;
-
-/** Below it a loop is cheaper than the view that `set` needs. */
-const shortLength = 64;
-
-/** EVP_CTRL_AEAD_GET_TAG and EVP_CTRL_AEAD_SET_TAG of openssl/evp.h. */
-const control = { getTag: 0x10, setTag: 0x11 } as const;
-
-const sealing = 1;
-const opening = 0;
+/** What the copies may take, of the time that a provider's ciphers take, to be worth it. */
+const worthwhile = 0.97;
 
 /** AEADs by libcrypto. What lies in its own arena is sealed and opened without being copied. */
 export interface LibcryptoAead extends AeadProvider {
@@ -32,218 +31,108 @@ export interface LibcryptoAead extends AeadProvider {
   release(piece: Uint8Array): boolean;
 }
 
-/** The AEADs of a library that is known to work; undefined where it cannot be loaded. */
+/**
+ * How AES-GCM is called.
+ *
+ * `source`: OpenSSL 3 takes a cipher from a provider, and passes nonce and tag through lists of named
+ * parameters, in which 3.0 looks for every name it knows. A copy that EVP_CIPHER_meth_dup makes is
+ * taken for an application's own cipher, and called directly, as in 1.1.1. From 3.1 on the providers
+ * know AVX-512, which these copies never do. So it depends on version and processor which is faster.
+ *
+ * `isInTlsMode`: whether records, where they and their operands are in our memory, take the two calls
+ * that OpenSSL's own TLS makes instead of five. All else takes five.
+ */
+export interface LibcryptoWay {
+  readonly source: "provider" | "legacy";
+  readonly isInTlsMode: boolean;
+}
+
+/** All of them; the first is everywhere. */
+export const libcryptoWays: readonly LibcryptoWay[] = [
+  { source: "provider", isInTlsMode: false },
+  { source: "legacy", isInTlsMode: false },
+  { source: "provider", isInTlsMode: true },
+  { source: "legacy", isInTlsMode: true },
+];
+
+/** How to open it. */
+export interface LibcryptoAeadOptions extends LibcryptoOptions {
+  /** Taken as it is; by default the faster one that gives the known answers. */
+  readonly way?: LibcryptoWay;
+  /** A clock in ms. */
+  readonly now?: () => number;
+}
+
+/** The AEADs of a library that may be called; undefined where it cannot be loaded, or errs. */
 export function openLibcryptoAead(
-  ...args: Parameters<typeof openLibcrypto>
+  name: string,
+  options: LibcryptoAeadOptions = {},
 ): LibcryptoAead | undefined {
-  const library = openLibcrypto(...args);
+  const library = openLibcrypto(name, options);
   if (library === undefined) return undefined;
   // Two calls, so that each kind of address has its own type.
   return typeof library.none === "number"
-    ? providerOf(library as Libcrypto<number>)
-    : providerOf(library as Libcrypto<Deno.PointerObject>);
+    ? createLibcryptoAead(library as Libcrypto<number>, options)
+    : createLibcryptoAead(library as Libcrypto<Deno.PointerObject>, options);
 }
 
-function providerOf<A extends Address>(library: Libcrypto<A>): LibcryptoAead | undefined {
-  const { arena, version } = library;
+/** The AEADs of a library that is loaded. */
+export function createLibcryptoAead<A extends Address>(
+  library: Libcrypto<A>,
+  { way, now = () => performance.now() }: Omit<LibcryptoAeadOptions, keyof LibcryptoOptions> = {},
+): LibcryptoAead | undefined {
   const desk = createDesk(library);
   if (desk === undefined) return undefined;
+  if (way !== undefined) return providerOf(desk, way);
+  const [provided, copied, , copiedInTlsMode] = libcryptoWays.map((one) => providerOf(desk, one));
+  // Where a policy such as FIPS refuses an AEAD, copies are no way around it.
+  if (provided === undefined || !knowsItsAnswers(provided)) return undefined;
+  if (copied === undefined || !knowsItsAnswers(copied)) return provided;
+  const [usual = 0, other = 0] = timeSeals([provided, copied], { duration: choosingLength, now });
+  if (!(other < usual * worthwhile)) return provided;
+  // Two calls instead of five gain a few percent with copies; with 3.3 and 3.5's providers they lose.
+  return copiedInTlsMode !== undefined && knowsRecords(copiedInTlsMode, provided)
+    ? copiedInTlsMode
+    : copied;
+}
+
+function providerOf<A extends Address>(
+  desk: Desk<A>,
+  { source, isInTlsMode }: LibcryptoWay,
+): LibcryptoAead | undefined {
+  const { library: { calls, version }, arena, operands } = desk;
+  const ciphers = source === "legacy" ? legacyCiphers(calls) : providedCiphers(calls);
+  if (ciphers === undefined || (isInTlsMode && calls.EVP_Cipher === null)) return undefined;
+  const details = [version, ...(source === "legacy" ? ["legacy ciphers"] : [])];
+  if (isInTlsMode) details.push("TLS mode");
   return {
-    name: `libcrypto (${version})`,
-    createKey: (aead, key) => new LibcryptoKey(desk, { aead, key }),
+    name: `libcrypto (${details.join(", ")})`,
+    operands,
+    createKey: (aead, key) => {
+      const isGcm = aead !== "chacha20-poly1305";
+      const cipher = ciphers[aead];
+      return new LibcryptoKey(desk, { aead, key, cipher, isInTlsMode: isInTlsMode && isGcm });
+    },
     allocate: (length) => arena.allocate(length),
     release: (piece) => arena.release(piece),
   };
 }
 
-/** Where the operands of one call lie. Calls are synchronous, so that one desk serves all keys. */
-interface Desk<A extends Address> {
-  readonly library: Libcrypto<A>;
-  readonly arena: Arena<A>;
-  /** The offset of a text that was copied. */
-  readonly text: number;
-  readonly nonce: number;
-  readonly aad: number;
-  readonly nonceAddress: A;
-  readonly aadAddress: A;
-  /** Where libcrypto writes the length of what it wrote. */
-  readonly lengthAddress: A;
-  readonly freeContext: FinalizationRegistry<Deno.PointerObject>;
-}
+type Ciphers = Readonly<Record<AeadName, Deno.PointerValue>>;
 
-function createDesk<A extends Address>(library: Libcrypto<A>): Desk<A> | undefined {
-  const { arena, calls } = library;
-  const place = (length: number) => arena.allocate(length)?.byteOffset;
-  const text = place(maxCopiedLength + tagLength);
-  const nonce = place(nonceLength);
-  const aad = place(maxAadLength);
-  const length = place(4);
-  if (
-    text === undefined || nonce === undefined || aad === undefined || length === undefined
-  ) return undefined;
+function providedCiphers<A extends Address>(calls: LibcryptoCalls<A>): Ciphers {
   return {
-    library,
-    arena,
-    text,
-    nonce,
-    aad,
-    nonceAddress: arena.address(nonce),
-    aadAddress: arena.address(aad),
-    lengthAddress: arena.address(length),
-    freeContext: new FinalizationRegistry((context) => calls.EVP_CIPHER_CTX_free(context)),
+    "aes-128-gcm": calls.EVP_aes_128_gcm(),
+    "aes-256-gcm": calls.EVP_aes_256_gcm(),
+    "chacha20-poly1305": calls.EVP_chacha20_poly1305(),
   };
 }
 
-class LibcryptoKey<A extends Address> implements AeadKey {
-  readonly #desk: Desk<A>;
-  #context: Deno.PointerObject | undefined;
-
-  constructor(
-    desk: Desk<A>,
-    { aead, key }: { readonly aead: AeadName; readonly key: Uint8Array },
-  ) {
-    requireKey(aead, key);
-    this.#desk = desk;
-    this.#context = createContext(desk, { aead, key });
-    desk.freeContext.register(this, this.#context, this);
-  }
-
-  seal(bytes: Uint8Array, start: number, end: number, nonce: Uint8Array, aad: Uint8Array): void {
-    requireSeal(bytes, start, end, nonce);
-    const { arena, text } = this.#desk;
-    const length = end - start;
-    const isOurs = bytes.buffer === arena.buffer;
-    if (!isOurs && length > maxCopiedLength || aad.length > maxAadLength) {
-      throw new RangeError(
-        `cannot seal ${length} bytes with ${aad.length} of additional data: at most ` +
-          `${maxCopiedLength} and ${maxAadLength}`,
-      );
-    }
-    const offset = isOurs ? bytes.byteOffset + start : text;
-    if (!isOurs) copy(bytes, start, end, arena.bytes, text);
-    if (!this.#seal(offset, length, nonce, aad)) {
-      // What is in the caller's buffer might be taken for ciphertext.
-      bytes.fill(0, start, end + tagLength);
-      throw new Error("cannot seal: libcrypto failed, or the key is destroyed");
-    }
-    if (!isOurs) copy(arena.bytes, text, text + length + tagLength, bytes, start);
-  }
-
-  open(bytes: Uint8Array, start: number, end: number, nonce: Uint8Array, aad: Uint8Array): boolean {
-    // Written so that NaN is refused too.
-    if (!(start >= 0 && start <= end && end + tagLength <= bytes.length)) return false;
-    const { arena, text } = this.#desk;
-    const length = end - start;
-    const isOurs = bytes.buffer === arena.buffer;
-    if (!isOurs && length > maxCopiedLength || aad.length > maxAadLength) return false;
-    if (nonce.length !== nonceLength) return false;
-    const offset = isOurs ? bytes.byteOffset + start : text;
-    if (!isOurs) copy(bytes, start, end + tagLength, arena.bytes, text);
-    if (!this.#open(offset, length, nonce, aad)) {
-      // RFC 5116 section 2.2: plaintext must not be released where the tag is wrong.
-      if (!isOurs) arena.bytes.fill(0, text, text + length);
-      bytes.fill(0, start, end);
-      return false;
-    }
-    if (!isOurs) copy(arena.bytes, text, text + length, bytes, start);
-    return true;
-  }
-
-  destroy(): void {
-    const context = this.#context;
-    if (context === undefined) return;
-    this.#context = undefined;
-    this.#desk.freeContext.unregister(this);
-    // libcrypto erases what it frees of a key.
-    this.#desk.library.calls.EVP_CIPHER_CTX_free(context);
-  }
-
-  #seal(offset: number, length: number, nonce: Uint8Array, aad: Uint8Array): boolean {
-    const context = this.#context;
-    if (context === undefined) return false;
-    const { library: { calls }, arena, lengthAddress } = this.#desk;
-    const tag = arena.address(offset + length);
-    return this.#begin(context, sealing, nonce) &&
-      this.#update(context, offset, length, aad) &&
-      calls.EVP_CipherFinal_ex(context, tag, lengthAddress) === 1 &&
-      calls.EVP_CIPHER_CTX_ctrl(context, control.getTag, tagLength, tag) === 1;
-  }
-
-  #open(offset: number, length: number, nonce: Uint8Array, aad: Uint8Array): boolean {
-    const context = this.#context;
-    if (context === undefined) return false;
-    const { library: { calls }, arena, lengthAddress } = this.#desk;
-    const tag = arena.address(offset + length);
-    return this.#begin(context, opening, nonce) &&
-      calls.EVP_CIPHER_CTX_ctrl(context, control.setTag, tagLength, tag) === 1 &&
-      this.#update(context, offset, length, aad) &&
-      calls.EVP_CipherFinal_ex(context, tag, lengthAddress) === 1;
-  }
-
-  #begin(context: Deno.PointerObject, direction: number, nonce: Uint8Array): boolean {
-    const { library: { calls, none }, arena, nonce: offset, nonceAddress } = this.#desk;
-    copyShort(nonce, arena.bytes, offset);
-    return calls.EVP_CipherInit_ex(context, null, null, none, nonceAddress, direction) === 1;
-  }
-
-  #update(
-    context: Deno.PointerObject,
-    offset: number,
-    length: number,
-    aad: Uint8Array,
-  ): boolean {
-    const { library: { calls, none }, arena, lengthAddress, aadAddress } = this.#desk;
-    if (aad.length > 0) {
-      copyShort(aad, arena.bytes, this.#desk.aad);
-      const result = calls.EVP_CipherUpdate(context, none, lengthAddress, aadAddress, aad.length);
-      if (result !== 1) return false;
-    }
-    if (length === 0) return true;
-    const text = arena.address(offset);
-    return calls.EVP_CipherUpdate(context, text, lengthAddress, text, length) === 1;
-  }
-}
-
-function createContext<A extends Address>(
-  { library: { calls }, arena, text, nonceAddress }: Desk<A>,
-  { aead, key }: { readonly aead: AeadName; readonly key: Uint8Array },
-): Deno.PointerObject {
-  const context = calls.EVP_CIPHER_CTX_new();
-  if (context === null) throw new Error("cannot create a key: libcrypto is out of memory");
-  arena.bytes.set(key, text);
-  const result = calls.EVP_CipherInit_ex(
-    context,
-    cipherOf(calls, aead),
-    null,
-    arena.address(text),
-    nonceAddress,
-    sealing,
-  );
-  arena.bytes.fill(0, text, text + keyLengths[aead]);
-  if (result === 1) return context;
-  calls.EVP_CIPHER_CTX_free(context);
-  throw new Error(`cannot create a key: libcrypto refuses ${aead}`);
-}
-
-function cipherOf(calls: Libcrypto["calls"], aead: AeadName): Deno.PointerValue {
-  switch (aead) {
-    case "aes-128-gcm":
-      return calls.EVP_aes_128_gcm();
-    case "aes-256-gcm":
-      return calls.EVP_aes_256_gcm();
-    case "chacha20-poly1305":
-      return calls.EVP_chacha20_poly1305();
-  }
-}
-
-function copy(from: Uint8Array, start: number, end: number, to: Uint8Array, at: number): void {
-  if (end - start > shortLength) {
-    to.set(from.subarray(start, end), at);
-  } else {
-    for (let offset = start; offset < end; offset++) to[at++] = from[offset] ?? 0;
-  }
-}
-
-function copyShort(from: Uint8Array, to: Uint8Array, at: number): void {
-  for (let offset = 0; offset < from.length; offset++) to[at + offset] = from[offset] ?? 0;
+/** Copies that last as long as the process; undefined where the library makes none. */
+function legacyCiphers<A extends Address>(calls: LibcryptoCalls<A>): Ciphers | undefined {
+  const provided = providedCiphers(calls);
+  const aes128 = calls.EVP_CIPHER_meth_dup?.(provided["aes-128-gcm"]) ?? null;
+  const aes256 = calls.EVP_CIPHER_meth_dup?.(provided["aes-256-gcm"]) ?? null;
+  if (aes128 === null || aes256 === null) return undefined;
+  return { ...provided, "aes-128-gcm": aes128, "aes-256-gcm": aes256 };
 }

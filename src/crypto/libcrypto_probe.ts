@@ -9,12 +9,8 @@
  *
  * @module
  */
-import type { AeadName } from "../dtls/aead.ts";
-import { keyLengths, nonceLength, tagLength } from "./aead_sizes.ts";
-import { type LibcryptoAead, openLibcryptoAead } from "./libcrypto_aead.ts";
-
-/** Names the library to the other process, and tells it that it is the other one. */
-const marker = "AETHERPORT_LIBCRYPTO_PROBE";
+import { probedLibrary, probeMarker } from "./probe_marker.ts";
+import { openLibcryptoAead } from "./libcrypto_aead.ts";
 
 /** Written by nothing else, so that a program that does not ask `answerProbe` is no answer. */
 const answer = "aetherport: this libcrypto works";
@@ -27,46 +23,16 @@ const timeLimit = 5_000;
  * process that is not the other one.
  */
 export function answerProbe(): number | undefined {
-  // Who may not read the environment was not asked by it.
-  const { state } = Deno.permissions.querySync({ name: "env", variable: marker });
-  const name = state === "granted" ? Deno.env.get(marker) : undefined;
+  const name = probedLibrary();
   if (name === undefined) return undefined;
   if (!knowsItsVectors(name)) return 1;
   console.log(answer);
   return 0;
 }
 
-/** Sixteen zero bytes, sealed with a key and a nonce of zeros and without additional data. */
-const sealedZeros: Readonly<Record<AeadName, string>> = {
-  // McGrew and Viega, "The Galois/Counter Mode of Operation", test cases 2 and 14.
-  "aes-128-gcm": "0388dace60b6a392f328c2b971b2fe78ab6e47d42cec13bdf53a67b21257bddf",
-  "aes-256-gcm": "cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919",
-  "chacha20-poly1305": "9f07e7be5551387a98ba977c732d080dc34a88047320f52aa2c6683ef8084d2f",
-};
-
 /** Whether the library loads here and gives the known answers. May end this process. */
 export function knowsItsVectors(name: string): boolean {
-  const provider = openLibcryptoAead(name, { capacity: 1024 * 1024 });
-  if (provider === undefined) return false;
-  return (Object.keys(sealedZeros) as AeadName[]).every((aead) => knowsVector(provider, aead));
-}
-
-function knowsVector(provider: LibcryptoAead, aead: AeadName): boolean {
-  const key = provider.createKey(aead, new Uint8Array(keyLengths[aead]));
-  const nonce = new Uint8Array(nonceLength);
-  const none = new Uint8Array();
-  const record = new Uint8Array(16 + tagLength);
-  key.seal(record, 0, 16, nonce, none);
-  const isSealed = record.toHex() === sealedZeros[aead];
-  const isOpened = key.open(record, 0, 16, nonce, none) && record.subarray(0, 16).every(isZero);
-  // The text is plain now, so that the tag is wrong.
-  const isRefused = !key.open(record, 0, 16, nonce, none);
-  key.destroy();
-  return isSealed && isOpened && isRefused;
-}
-
-function isZero(byte: number): boolean {
-  return byte === 0;
+  return openLibcryptoAead(name, { capacity: 1024 * 1024 }) !== undefined;
 }
 
 /** Whether the library works in another process. False where no process may be started. */
@@ -75,7 +41,7 @@ export async function isUsable(name: string): Promise<boolean> {
   try {
     const { success, stdout } = await new Deno.Command(Deno.execPath(), {
       args: probeArguments(),
-      env: { [marker]: name },
+      env: { [probeMarker]: name },
       stdin: "null",
       stdout: "piped",
       stderr: "null",
@@ -106,7 +72,7 @@ function probeArguments(): string[] {
     "--no-prompt",
     "--cached-only",
     "--allow-ffi",
-    `--allow-env=${marker}`,
+    `--allow-env=${probeMarker}`,
     import.meta.url,
   ];
 }

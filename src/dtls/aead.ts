@@ -21,8 +21,19 @@ export interface AeadKey {
   destroy(): void;
 }
 
+/** Memory for the nonce and for the additional data of one call, which have 12 and 13 bytes. */
+export interface AeadOperands {
+  readonly nonce: Uint8Array;
+  readonly aad: Uint8Array;
+}
+
 /** Where keys come from: one implementation is as good as another. */
 export interface AeadProvider {
   readonly name: string;
+  /**
+   * Where both are read without being copied. Every call of any key may change them: who passes them
+   * has written each whole, right before the call.
+   */
+  readonly operands?: AeadOperands;
   createKey(aead: AeadName, key: Uint8Array): AeadKey;
 }

@@ -4,14 +4,12 @@
  *
  * @module
  */
-import type { AeadKey, AeadProvider } from "./aead.ts";
+import type { AeadKey, AeadOperands, AeadProvider } from "./aead.ts";
 import type { CipherSuite } from "./cipher_suite.ts";
 import type { TrafficKey } from "./key_schedule.ts";
 import { recordFields, recordHeaderLength, tagLength } from "./record.ts";
 
 const nonceLength = 12;
-/** `epoch || sequence_number`, as it stands in a record's header: 64 bits. */
-const recordNumberLength = 8;
 /** "additional_data = seq_num + TLSCompressed.type + TLSCompressed.version + .length" */
 const aadLength = 13;
 
@@ -21,22 +19,29 @@ export class RecordProtection {
   readonly payloadOffset: number;
   readonly #key: AeadKey;
   readonly #recordIvLength: number;
-  readonly #nonce = new Uint8Array(nonceLength);
-  readonly #nonceView = new DataView(this.#nonce.buffer);
-  readonly #aad = new Uint8Array(aadLength);
-  readonly #aadView = new DataView(this.#aad.buffer);
+  /** Where the nonce and the additional data are written, whole, for each record. */
+  readonly #operands: AeadOperands;
+  readonly #nonceView: DataView;
+  readonly #aadView: DataView;
+  /** The first four bytes of a nonce: the salt, or the beginning of a whole IV. */
+  #salt: number;
   /** What is xored with the record number: the end of a whole IV, or nothing. */
-  #maskHigh = 0;
-  #maskLow = 0;
+  #maskHigh: number;
+  #maskLow: number;
 
   /** Takes the key over, and wipes it. */
   constructor(provider: AeadProvider, suite: CipherSuite, { key, fixedIv }: TrafficKey) {
     this.#key = provider.createKey(suite.aead, key);
     this.#recordIvLength = suite.recordIvLength;
     this.payloadOffset = recordHeaderLength + suite.recordIvLength;
-    this.#nonce.set(fixedIv);
-    this.#maskHigh = this.#nonceView.getUint32(nonceLength - recordNumberLength);
-    this.#maskLow = this.#nonceView.getUint32(nonceLength - 4);
+    this.#operands = provider.operands ??
+      { nonce: new Uint8Array(nonceLength), aad: new Uint8Array(aadLength) };
+    this.#nonceView = viewOf(this.#operands.nonce);
+    this.#aadView = viewOf(this.#operands.aad);
+    const iv = new Uint8Array(nonceLength);
+    iv.set(fixedIv);
+    [this.#salt, this.#maskHigh, this.#maskLow] = wordsOf(iv);
+    iv.fill(0);
     key.fill(0); // CHECK D28
     fixedIv.fill(0);
   }
@@ -51,14 +56,16 @@ export class RecordProtection {
     }
     this.#prepare(view, at, payloadLength);
     const payload = at + this.payloadOffset;
-    this.#key.seal(bytes, payload, payload + payloadLength, this.#nonce, this.#aad);
+    const { nonce, aad } = this.#operands;
+    this.#key.seal(bytes, payload, payload + payloadLength, nonce, aad);
   }
 
   /** Decrypts the payload of the record that starts at `at`; false where the tag is wrong. */
   open(bytes: Uint8Array, view: DataView, at: number, payloadLength: number): boolean {
     this.#prepare(view, at, payloadLength);
     const payload = at + this.payloadOffset;
-    return this.#key.open(bytes, payload, payload + payloadLength, this.#nonce, this.#aad);
+    const { nonce, aad } = this.#operands;
+    return this.#key.open(bytes, payload, payload + payloadLength, nonce, aad);
   }
 
   /** The length of a payload in a record whose fragment has this length; negative: none fits. */
@@ -69,7 +76,8 @@ export class RecordProtection {
   /** Forgets the key. */
   destroy(): void {
     this.#key.destroy();
-    this.#nonce.fill(0);
+    this.#operands.nonce.fill(0);
+    this.#salt = 0;
     this.#maskHigh = 0;
     this.#maskLow = 0;
   }
@@ -80,8 +88,9 @@ export class RecordProtection {
     // XORed with the ... IV", where the sequence number is epoch || sequence_number.
     const varying = this.#recordIvLength > 0 ? at + recordHeaderLength : number;
     const nonce = this.#nonceView;
-    nonce.setUint32(nonceLength - recordNumberLength, view.getUint32(varying) ^ this.#maskHigh);
-    nonce.setUint32(nonceLength - 4, view.getUint32(varying + 4) ^ this.#maskLow);
+    nonce.setUint32(0, this.#salt);
+    nonce.setUint32(4, view.getUint32(varying) ^ this.#maskHigh);
+    nonce.setUint32(8, view.getUint32(varying + 4) ^ this.#maskLow);
     const aad = this.#aadView;
     aad.setUint32(0, view.getUint32(number));
     aad.setUint32(4, view.getUint32(number + 4));
@@ -89,4 +98,13 @@ export class RecordProtection {
     aad.setUint16(9, view.getUint16(at + recordFields.version));
     aad.setUint16(11, payloadLength);
   }
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+function wordsOf(iv: Uint8Array): [number, number, number] {
+  const view = viewOf(iv);
+  return [view.getUint32(0), view.getUint32(4), view.getUint32(8)];
 }

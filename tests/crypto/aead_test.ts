@@ -2,7 +2,7 @@ import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import fc from "fast-check";
 import { keyLengths } from "../../src/crypto/aead_sizes.ts";
-import { maxAadLength, maxCopiedLength } from "../../src/crypto/libcrypto_aead.ts";
+import { maxAadLength, maxCopiedLength } from "../../src/crypto/libcrypto_desk.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 import type { AeadKey, AeadName, AeadProvider } from "../../src/dtls/aead.ts";
 import { backEnds, libcryptos } from "./back_ends.ts";
@@ -232,6 +232,41 @@ for (const provider of libcryptos) {
         ok([0, 12, length + 29, length + 35].every((offset) => piece[offset] === 0xee));
         ok(provider.release(piece));
       }
+    }
+  });
+
+  Deno.test(`${provider.name}: reads nonce and header where they lie, and copies others`, () => {
+    const { operands } = provider;
+    ok(operands !== undefined);
+    deepEqual([operands.nonce.length, operands.aad.length], [12, 13]);
+    const text = patterned(77, 6);
+    for (const name of names) {
+      const [key, other] = [createKey(provider, name), createKey(provider, name)];
+      const good = sealed(createKey(nodeAead, name), text);
+      for (const [isNonceOurs, isAadOurs] of [[true, true], [true, false], [false, true]]) {
+        // Another key's call in between, with operands of its own.
+        sealed(other, text, { nonce: patterned(12, 3), aad: patterned(13, 3) });
+        operands.nonce.set(nonce);
+        operands.aad.set(header);
+        const mine: Uint8Array = isNonceOurs ? operands.nonce : nonce.slice();
+        const aad: Uint8Array = isAadOurs ? operands.aad : header.slice();
+        deepEqual(sealed(key, text, { nonce: mine, aad }), good);
+        const opens = () => key.open(good.slice(), 0, text.length, mine, aad);
+        ok(opens());
+        deepEqual([operands.nonce, operands.aad], [nonce, header], "and they are kept");
+        for (const operand of [mine, aad]) {
+          const first = operand[0] ?? 0;
+          operand[0] = first ^ 1;
+          equal(opens(), false);
+          operand[0] = first;
+          // Of a copy, only the other operand is where it was.
+          operands.nonce.set(nonce);
+          operands.aad.set(header);
+          ok(opens(), "the key still works");
+        }
+      }
+      key.destroy();
+      other.destroy();
     }
   });
 

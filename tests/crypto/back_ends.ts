@@ -1,7 +1,11 @@
 /** The AEAD implementations that can be had here. */
 import type { AeadProvider } from "../../src/dtls/aead.ts";
 import { libcryptoNames, openLibcrypto } from "../../src/crypto/libcrypto.ts";
-import { type LibcryptoAead, openLibcryptoAead } from "../../src/crypto/libcrypto_aead.ts";
+import {
+  type LibcryptoAead,
+  libcryptoWays,
+  openLibcryptoAead,
+} from "../../src/crypto/libcrypto_aead.ts";
 import { nodeAead } from "../../src/crypto/node_aead.ts";
 
 /**
@@ -10,7 +14,7 @@ import { nodeAead } from "../../src/crypto/node_aead.ts";
  */
 export const libcryptoName: string | undefined = findLibcrypto();
 
-/** That libcrypto, with each kind of address that can be had. */
+/** That libcrypto, with each kind of address and each way that can be had. */
 export const libcryptos: readonly LibcryptoAead[] = openAll();
 
 /** All implementations; each test of one is a test of all. */
@@ -27,10 +31,13 @@ function findLibcrypto(): string | undefined {
 
 function openAll(): readonly LibcryptoAead[] {
   if (libcryptoName === undefined) return [];
-  return (["u32", "pointer"] as const).flatMap((addresses) => {
-    const provider = openLibcryptoAead(libcryptoName, { addresses });
-    if (provider !== undefined) return [{ ...provider, name: `${provider.name}, ${addresses}` }];
-    console.log(`SKIPPED: ${libcryptoName} with ${addresses} addresses cannot be had here`);
-    return [];
-  });
+  const name = libcryptoName;
+  return (["u32", "pointer"] as const).flatMap((addresses) =>
+    libcryptoWays.flatMap((way) => {
+      const provider = openLibcryptoAead(name, { addresses, way });
+      if (provider !== undefined) return [{ ...provider, name: `${provider.name}, ${addresses}` }];
+      console.log(`SKIPPED: ${name} with ${addresses} addresses, ${JSON.stringify(way)}`);
+      return [];
+    })
+  );
 }

@@ -49,6 +49,8 @@ const misdeeds: Readonly<Record<string, string>> = {
       "EVP_aes_128_gcm",
       "EVP_aes_256_gcm",
       "EVP_chacha20_poly1305",
+      "EVP_CIPHER_meth_dup",
+      "EVP_Cipher",
       "EVP_CipherInit_ex",
       "EVP_CipherUpdate",
       "EVP_CipherFinal_ex",
