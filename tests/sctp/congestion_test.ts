@@ -1,107 +1,9 @@
-/** Row S11: how the window grows and shrinks. */
+/** Row S11: losses are found and repaired, whatever the congestion control. */
 import { equal, ok } from "node:assert/strict";
-import { Rfc9260CongestionControl } from "../../src/sctp/tx/rfc9260_congestion_control.ts";
+import { CubicCongestionControl } from "../../src/sctp/tx/cubic_congestion_control.ts";
 import { chunkTypes } from "../../src/sctp/packet/chunk_type.ts";
 import { connectedPair, type SctpPair } from "./association_pair.ts";
 import { chunkTypesOf } from "./packets.ts";
-
-const pieceLength = 1_000;
-
-function acknowledge(
-  control: Rfc9260CongestionControl,
-  ackedLength: number,
-  changes: {
-    readonly isAdvanced?: boolean;
-    readonly isRecovering?: boolean;
-    readonly peakFlightLength?: number;
-  } = {},
-): void {
-  control.handleAcknowledgement({
-    ackedLength,
-    peakFlightLength: control.cwndBytes,
-    isAdvanced: true,
-    isRecovering: false,
-    now: 0,
-    ...changes,
-  });
-}
-
-Deno.test("slow start adds what was acknowledged, of two packets at most", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  equal(control.cwndBytes, 10_000);
-  acknowledge(control, 1_500);
-  equal(control.cwndBytes, 11_500);
-  acknowledge(control, 9_000);
-  equal(control.cwndBytes, 13_500);
-});
-
-Deno.test("the window does not grow when it was not used, nor in a recovery, nor by gaps alone", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  acknowledge(control, 1_000, { peakFlightLength: 4_000 });
-  acknowledge(control, 1_000, { isRecovering: true });
-  acknowledge(control, 1_000, { isAdvanced: false });
-  equal(control.cwndBytes, 10_000);
-});
-
-Deno.test("in slow start half the window is use enough, later all of it but a packet", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  acknowledge(control, 1_000, { peakFlightLength: 5_000 });
-  equal(control.cwndBytes, 11_000);
-  control.handleLoss();
-  acknowledge(control, 1_000);
-  const before = control.cwndBytes;
-  for (let acked = 0; acked < 20_000; acked += 1_000) {
-    acknowledge(control, 1_000, { peakFlightLength: before - pieceLength });
-  }
-  equal(control.cwndBytes, before);
-});
-
-Deno.test("after a loss it is half, and grows by one packet a window", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  for (let count = 0; count < 10; count++) acknowledge(control, 1_000);
-  control.handleLoss();
-  equal(control.cwndBytes, 10_000);
-  // At the threshold it is slow start once more: RFC 9260, section 7.2.1.
-  acknowledge(control, 1_000);
-  equal(control.cwndBytes, 11_000);
-  for (let acked = 0; acked < 11_000; acked += 1_000) acknowledge(control, 1_000);
-  equal(control.cwndBytes, 12_000);
-  control.handleLoss();
-  control.handleLoss();
-  equal(control.cwndBytes, 4_000);
-});
-
-Deno.test("after a timeout it is one packet, and grows by slow start to half of what it was", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  for (let count = 0; count < 10; count++) acknowledge(control, 1_000);
-  control.handleTimeout();
-  equal(control.cwndBytes, 1_000);
-  for (let count = 0; count < 10; count++) acknowledge(control, 1_000);
-  equal(control.cwndBytes, 11_000);
-  acknowledge(control, 1_000);
-  equal(control.cwndBytes, 11_000);
-});
-
-Deno.test("an idle window is halved each RTO, down to the initial one", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  for (let count = 0; count < 70; count++) acknowledge(control, 1_000);
-  equal(control.cwndBytes, 80_000);
-  control.handleIdle(300, 300);
-  equal(control.cwndBytes, 40_000);
-  control.handleIdle(10_000, 300);
-  equal(control.cwndBytes, 10_000);
-  control.handleTimeout();
-  control.handleIdle(10_000, 300);
-  equal(control.cwndBytes, 1_000);
-});
-
-Deno.test("longer packets keep a small window at as many of them", () => {
-  const control = new Rfc9260CongestionControl(pieceLength);
-  control.setPieceLength(8_000);
-  equal(control.cwndBytes, 80_000);
-  control.setPieceLength(1_000);
-  equal(control.cwndBytes, 80_000);
-});
 
 /** Data without end, over a path that loses what it is told to. */
 function streaming(isLost: (dataIndex: number) => boolean): SctpPair {
@@ -109,6 +11,7 @@ function streaming(isLost: (dataIndex: number) => boolean): SctpPair {
   const pair = connectedPair({
     seed: 1,
     impairments: { delayMs: 20 },
+    config: { congestionControl: (pieceLength) => new CubicCongestionControl(pieceLength) },
     verdict: ({ from, bytes }) =>
       from === "a" && chunkTypesOf(bytes).includes(chunkTypes.iData) && isLost(dataIndex++)
         ? "drop"
@@ -122,7 +25,7 @@ function streaming(isLost: (dataIndex: number) => boolean): SctpPair {
   return pair;
 }
 
-Deno.test("all losses of one window halve it once", () => {
+Deno.test("all losses of one window reduce it once", () => {
   for (const losses of [[200], [200, 201, 205, 210], [200, 220, 240, 250]]) {
     const doomed = new Set(losses);
     const pair = streaming((index) => doomed.has(index));
@@ -136,7 +39,7 @@ Deno.test("all losses of one window halve it once", () => {
       },
     });
     const { cwndBytes } = pair.a.association.figures;
-    equal(cwndBytes, before / 2, `${losses}`);
+    equal(cwndBytes, before * 0.7, `${losses}`);
     let least = cwndBytes;
     for (let count = 0; count < 200; count++) {
       pair.runFor(2);

@@ -1,5 +1,5 @@
 /** Row S6: a SACK is taken whole or not at all. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, notEqual, ok } from "node:assert/strict";
 import { chunkTypes } from "../../src/sctp/packet/chunk_type.ts";
 import { writeShutdown } from "../../src/sctp/packet/shutdown_chunk.ts";
 import { readUint32, writeUint16 } from "../../src/network_order.ts";
@@ -27,7 +27,8 @@ function inFlight(initialTsn: number): { readonly pair: SctpPair; readonly wire:
       association.send(0, 51, new Uint8Array(500), undefined, now);
     }
   });
-  pair.runFor(1);
+  // They are paced, and none of them is acknowledged as yet.
+  pair.runFor(1_000);
   wire.inject("a", sackChunk({ cumulativeTsnAck: add32(initialTsn, -1), gaps: [[3, 4], [7, 7]] }));
   ok(pair.a.association.figures.isInFlight);
   return { pair, wire };
@@ -133,9 +134,11 @@ Deno.test("S6: a false SACK does not count as a sign of life", () => {
 Deno.test("S6: what a gap block no longer names is sent again", () => {
   const { pair, wire } = inFlight(1_000);
   const sent = pair.recordSent();
+  // One that names nothing new may be older than what was taken before it.
   wire.inject("a", sackChunk({ cumulativeTsnAck: 999, gaps: [[7, 7]] }));
-  ok(pair.a.association.figures.hasLost);
+  equal(sent.length, 0);
   wire.inject("a", sackChunk({ cumulativeTsnAck: 999, gaps: [[7, 20]] }));
+  pair.runFor(1_000);
   const tsns = sent.flatMap(({ bytes }) => readPacket(bytes).chunks)
     .filter(({ type }) => type === chunkTypes.iData)
     .map(({ bytes }) => readUint32(bytes, 4));
@@ -148,7 +151,8 @@ Deno.test("S6: a SHUTDOWN acknowledges too, unless it is false", () => {
   wire.inject("a", writeShutdown(2_000));
   equal(pair.a.association.figures.flightLength, flightLength);
   wire.inject("a", writeShutdown(1_000));
-  ok(pair.a.association.figures.flightLength < flightLength);
+  // It names no gaps: what had arrived beyond one is sent again.
+  notEqual(pair.a.association.figures.flightLength, flightLength);
   wire.inject("a", writeShutdown(999));
   wire.inject("a", Uint8Array.of(7, 0, 0, 4));
   equal(pair.a.association.state, "shutdown-received");

@@ -343,7 +343,7 @@ usrsctp(
 usrsctp(
   "S9: the peer waits while we do not read, and goes on once we do",
   () =>
-    withPeer({}, async ({ peer, driver }) => {
+    withPeer({ config: { receiveWindow: 4 * 1024 * 1024 } }, async ({ peer, driver }) => {
       const window = 4 * 1024 * 1024;
       const received = new Tallies();
       let ownWindow = Infinity;

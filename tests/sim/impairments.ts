@@ -5,6 +5,8 @@ export interface Impairments {
   readonly delayMs?: number;
   /** Up to so much more delay, uniformly. It does not reorder: who is behind another waits. */
   readonly jitterMs?: number;
+  /** Jitter does reorder: each datagram arrives after its own delay, whoever is behind it. */
+  readonly isJitterReordering?: boolean;
   /** Each datagram is lost with this probability, whatever happened to the last one. */
   readonly loss?: number;
   /** Losses that come in bursts; with `loss`, a datagram has to survive both. */
@@ -18,6 +20,10 @@ export interface Impairments {
    */
   readonly corrupt?: number;
   readonly rate?: Rate;
+  /** Drops what is beyond a rate, without a queue. */
+  readonly policer?: Policer;
+  /** What each datagram has on the wire besides its bytes, for the rate and the policer. */
+  readonly overheadBytes?: number;
   /** Longer datagrams are dropped. It is UDP's payload that is measured, here and by the rate. */
   readonly mtuBytes?: number;
   /** While a lane is cut nothing enters it and nothing arrives: both is lost. */
@@ -50,6 +56,15 @@ export interface Reordering {
 export interface Rate {
   readonly bitsPerSecond: number;
   readonly queueBytes: number;
+}
+
+/**
+ * A token bucket that fills at the rate, up to `burstBytes`; a datagram that finds less than its
+ * length in it is dropped.
+ */
+export interface Policer {
+  readonly bitsPerSecond: number;
+  readonly burstBytes: number;
 }
 
 /** From the first instant to before the second. */

@@ -3,7 +3,12 @@
  * or vanish; all chance comes from a seed. A lane knows nothing of who sends or receives.
  */
 import type { Instant } from "../../src/sans_io.ts";
-import { type GilbertElliott, type Impairments, verifyImpairments } from "./impairments.ts";
+import {
+  type GilbertElliott,
+  type Impairments,
+  type Policer,
+  verifyImpairments,
+} from "./impairments.ts";
 import type { Random } from "./random.ts";
 import type { Trace } from "./trace.ts";
 import type { LaneDatagram, Verdict } from "./verdict.ts";
@@ -21,6 +26,8 @@ export interface LaneOptions {
   readonly impairments?: Impairments;
   /** Asked about every datagram before the impairments are. */
   readonly verdict?: (datagram: LaneDatagram) => Verdict;
+  /** The queue and wire that this lane shares with others; its own unless given. */
+  readonly bottleneck?: Bottleneck;
   readonly trace?: Trace;
   /** What the trace says of a datagram besides its length. */
   readonly describe?: (bytes: Uint8Array) => string;
@@ -85,7 +92,7 @@ export class Lane {
     damaged: 0,
     reordered: 0,
   };
-  readonly #queue = new Bottleneck();
+  readonly #bottleneck: Bottleneck;
   #isInBurst = false;
   #isCutByHand = false;
   #lastArrival: Instant = -Infinity;
@@ -96,6 +103,7 @@ export class Lane {
     this.#verdict = options.verdict;
     this.#trace = options.trace;
     this.#describe = options.describe;
+    this.#bottleneck = options.bottleneck ?? new Bottleneck();
     this.#impairments = options.impairments ?? {};
     verifyImpairments(this.#impairments);
     const { random } = options;
@@ -170,7 +178,9 @@ export class Lane {
   }
 
   #transmit(bytes: Uint8Array, index: number, extraDelayMs: number): void {
-    const departure = this.#queue.departureOf(bytes.length, this.#clock.now, this.#impairments);
+    const { now } = this.#clock;
+    const length = bytes.length + (this.#impairments.overheadBytes ?? 0);
+    const departure = this.#bottleneck.departureOf(length, now, this.#impairments);
     if (departure === undefined) return this.#vanish("queueFull", "queue full", index);
     const copy = bytes.slice();
     const { corrupt } = this.#impairments;
@@ -188,6 +198,7 @@ export class Lane {
     if (reorder !== undefined && this.#reorderings.chance(reorder.probability)) {
       heldMs += reorder.extraDelayMs;
     }
+    if (this.#impairments.isJitterReordering === true) return at + heldMs;
     if (heldMs > 0) {
       this.#counts.reordered++;
       this.#record("held back", index);
@@ -250,8 +261,13 @@ export class Lane {
   }
 }
 
-/** The queue before a wire of limited rate: who is in it, and when the wire is free. */
-class Bottleneck {
+/**
+ * The queue before a wire of limited rate: who is in it, and when the wire is free. Lanes that share
+ * one are to have the same rate and policer.
+ */
+export class Bottleneck {
+  #tokens = Infinity;
+  #tokensAt: Instant = 0;
   #freeAt: Instant = -Infinity;
   #queuedBytes = 0;
   /** Departures and lengths in turn; those before the head are gone. */
@@ -259,7 +275,12 @@ class Bottleneck {
   #head = 0;
 
   /** When the datagram's last bit is on the wire; undefined when it does not fit the queue. */
-  departureOf(length: number, now: Instant, { rate }: Impairments): Instant | undefined {
+  departureOf(
+    length: number,
+    now: Instant,
+    { rate, policer }: Impairments,
+  ): Instant | undefined {
+    if (policer !== undefined && !this.#conforms(length, now, policer)) return undefined;
     if (rate === undefined) return now;
     this.#leave(now);
     const hasToWait = this.#queuedBytes > 0;
@@ -268,6 +289,21 @@ class Bottleneck {
     this.#queuedBytes += length;
     this.#entries.push(this.#freeAt, length);
     return this.#freeAt;
+  }
+
+  /** What waits, with what is on the wire, in bytes. */
+  queuedBytes(now: Instant): number {
+    this.#leave(now);
+    return this.#queuedBytes;
+  }
+
+  #conforms(length: number, now: Instant, { bitsPerSecond, burstBytes }: Policer): boolean {
+    const earned = (now - this.#tokensAt) * bitsPerSecond / 8_000;
+    this.#tokens = Math.min(burstBytes, this.#tokens + earned);
+    this.#tokensAt = now;
+    if (this.#tokens < length) return false;
+    this.#tokens -= length;
+    return true;
   }
 
   #leave(now: Instant): void {

@@ -18,7 +18,7 @@ import { add32, distance32, isAfter32 } from "../serial.ts";
 export type TsnVerdict = "new" | "duplicate" | "beyond";
 
 /** How far ahead of the cumulative TSN a TSN is taken; a power of two. */
-export const tsnWindowLength = 16_384;
+export const tsnWindowLength = 32_768;
 
 const wordCount = tsnWindowLength / 32;
 

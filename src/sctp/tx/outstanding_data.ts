@@ -18,10 +18,12 @@ import { gapEnd, gapStart, type SackFields } from "../packet/sack_chunk.ts";
 import { copyBytes } from "../../copy_bytes.ts";
 import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
+import type { DeliverySample } from "./congestion_control.ts";
+import { createDeliveryColumns, type DeliveryColumns, DeliveryRate } from "./delivery_rate.ts";
 import { type Fragment, unlimited } from "./send_queue.ts";
 
-/** Chunks that may be outstanding at most: what a receiver of ours tells apart. */
-export const maxOutstandingCount = 8_192;
+/** Chunks that may be outstanding at most: half of what a receiver of ours tells apart. */
+export const maxOutstandingCount = 16_384;
 const initialCapacity = 32;
 
 /** What became of a chunk. */
@@ -48,7 +50,7 @@ export interface SackOutcome {
 }
 
 /** The columns, grown together. */
-interface Columns {
+interface Columns extends DeliveryColumns {
   readonly state: Uint8Array;
   readonly flags: Uint8Array;
   readonly isPieceEnd: Uint8Array;
@@ -61,21 +63,24 @@ interface Columns {
   readonly fragmentNumber: Uint32Array;
   readonly ppid: Uint32Array;
   readonly handle: Uint32Array;
-  readonly sentAt: Float64Array;
   readonly expiresAt: Float64Array;
+  /** Of a chunk in flight: the TSNs sent right before and after it that are in flight too. */
+  readonly before: Uint32Array;
+  readonly after: Uint32Array;
 }
 
 /** RFC 8985's view of the path, as of the last acknowledgements. */
 interface Rack {
-  /** When the most recently sent of all delivered chunks was sent, and its TSN. */
-  sentAt: Instant;
-  tsn: number;
+  /** Which of all delivered chunks was sent last: its place in the order of sending. */
+  order: number;
   rtt: number;
   minRtt: number;
   highestAckedTsn: number;
   isReorderingSeen: boolean;
   /** How many quarters of the least RTT chunks may be out of order. */
   windowCount: number;
+  /** The window was widened, and is not again before this TSN is acknowledged. */
+  widenedUntil: number | undefined;
   /** Rounds of recovery for which a widened window is kept. */
   windowPersistence: number;
 }
@@ -83,6 +88,8 @@ interface Rack {
 /** RFC 8985 section 6.2, step 4: a chunk is lost once three sent later have arrived. */
 const duplicateThreshold = 3;
 const windowPersistence = 16;
+/** What fits the shortest packets of all; a SACK of so many gap blocks may lack others. */
+const fullSackGapCount = 120;
 
 /** Chunks by TSN. */
 export class OutstandingData {
@@ -93,6 +100,9 @@ export class OutstandingData {
   #isInterleaved = false;
   #columns = createColumns(initialCapacity);
   #mask = initialCapacity - 1;
+  /** A ring of bits, one a row: set for chunks that are acked by a gap ack block. */
+  #ackedBits = createBits(initialCapacity);
+  readonly #deliveryRate = new DeliveryRate();
   /** All up to and including this are acknowledged. */
   #cumulativeTsn: number;
   #nextTsn: number;
@@ -105,6 +115,16 @@ export class OutstandingData {
   #abandonedCount = 0;
   /** Chunks in flight that were sent more than once. */
   #resentCount = 0;
+  /** The chunks in flight that were sent first and last of all. */
+  #firstSent = 0;
+  #lastSent = 0;
+  /** No chunk before this TSN is lost. */
+  #lostHint: number;
+  /** All that was ever found lost, in bytes. */
+  #lostLength = 0;
+  /** All that was ever sent, in bytes, and what of it was sent again. */
+  #sentLength = 0;
+  #resentLength = 0;
   #rackTimeout: Instant | undefined;
 
   constructor(
@@ -114,16 +134,42 @@ export class OutstandingData {
     this.#nextTsn = initialTsn;
     this.#cumulativeTsn = add32(initialTsn, -1);
     this.#advancedPeerAckPoint = this.#cumulativeTsn;
+    this.#lostHint = initialTsn;
     this.#rack = {
-      sentAt: -Infinity,
-      tsn: this.#cumulativeTsn,
+      order: 0,
       rtt: 0,
       minRtt: Infinity,
       highestAckedTsn: this.#cumulativeTsn,
       isReorderingSeen: false,
       windowCount: 1,
+      widenedUntil: undefined,
       windowPersistence,
     };
+  }
+
+  /** What the last SACK tells of the path's speed. */
+  get deliverySample(): DeliverySample {
+    return this.#deliveryRate.sample;
+  }
+
+  /** User data that was ever delivered, in bytes. */
+  get deliveredLength(): number {
+    return this.#deliveryRate.deliveredLength;
+  }
+
+  /** User data that was ever found lost by what arrived after it, in bytes. */
+  get lostLength(): number {
+    return this.#lostLength;
+  }
+
+  /** User data that was ever sent, with what was sent again, in bytes. */
+  get sentLength(): number {
+    return this.#sentLength;
+  }
+
+  /** User data that was sent again, in bytes. */
+  get resentLength(): number {
+    return this.#resentLength;
   }
 
   get cumulativeTsn(): number {
@@ -206,11 +252,13 @@ export class OutstandingData {
     columns.fragmentNumber[row] = fragment.fragmentNumber;
     columns.ppid[row] = fragment.ppid;
     columns.handle[row] = fragment.handle;
-    columns.sentAt[row] = now;
     columns.expiresAt[row] = fragment.expiresAt;
+    this.#setAcked(row, false);
     this.#nextTsn = add32(tsn, 1);
-    this.#inFlightCount++;
+    this.#deliveryRate.handleSent(columns, row, this.#flightLength, now);
+    this.#link(tsn, row);
     this.#flightLength += fragment.length;
+    this.#sentLength += fragment.length;
     return tsn;
   }
 
@@ -247,7 +295,13 @@ export class OutstandingData {
 
   /** The earliest chunk to be sent again. */
   firstLost(): number | undefined {
-    return this.#lostCount === 0 ? undefined : this.#find(states.lost);
+    if (this.#lostCount === 0) return undefined;
+    const { state } = this.#columns;
+    let tsn = this.#lostHint;
+    if (!isAfter32(tsn, this.#cumulativeTsn)) tsn = add32(this.#cumulativeTsn, 1);
+    while (state[tsn & this.#mask] !== states.lost) tsn = add32(tsn, 1);
+    this.#lostHint = tsn;
+    return tsn;
   }
 
   /** The latest chunk in flight: what a tail loss probe sends. */
@@ -266,24 +320,28 @@ export class OutstandingData {
     const row = tsn & this.#mask;
     if (columns.state[row] === states.lost) {
       this.#lostCount--;
-      this.#enterFlight(row);
-    } else if (columns.sendCount[row] === 1) {
-      this.#resentCount++;
+    } else {
+      this.#leaveFlight(row);
     }
     columns.sendCount[row] = Math.min(0xffff, (columns.sendCount[row] ?? 0) + 1);
-    columns.sentAt[row] = now;
+    columns.state[row] = states.inFlight;
+    this.#deliveryRate.handleSent(columns, row, this.#flightLength, now);
+    this.#link(tsn, row);
+    this.#resentCount++;
+    const length = columns.length[row] ?? 0;
+    this.#flightLength += length;
+    this.#sentLength += length;
+    this.#resentLength += length;
+  }
+
+  /** Nothing waits to be sent, though more would be allowed. */
+  limitDelivery(): void {
+    this.#deliveryRate.limit(this.#flightLength);
   }
 
   /** Makes everything in flight lost: T3-rtx has expired (RFC 9260, section 6.3.3, E3). */
   loseAll(): void {
-    for (
-      let tsn = add32(this.#cumulativeTsn, 1);
-      this.#inFlightCount > 0 && isAfter32(this.#nextTsn, tsn);
-      tsn = add32(tsn, 1)
-    ) {
-      const row = tsn & this.#mask;
-      if (this.#columns.state[row] === states.inFlight) this.#lose(row);
-    }
+    while (this.#inFlightCount > 0) this.#lose(this.#firstSent);
   }
 
   /**
@@ -296,21 +354,34 @@ export class OutstandingData {
     outcome.flightLength = this.#flightLength;
     outcome.rtt = -1;
     outcome.isAdvanced = isAfter32(sack.cumulativeTsnAck, this.#cumulativeTsn);
+    this.#deliveryRate.begin();
     this.#advance(sack.cumulativeTsnAck, now);
-    if (this.#ackedCount > 0) this.#revoke(bytes, sack);
     for (let gap = 0; gap < sack.gapCount; gap++) {
-      const end = gapEnd(bytes, sack, gap);
-      for (let offset = gapStart(bytes, sack, gap); offset <= end; offset++) {
-        this.#ackGap(add32(sack.cumulativeTsnAck, offset), now);
+      const end = add32(sack.cumulativeTsnAck, gapEnd(bytes, sack, gap));
+      let tsn = add32(sack.cumulativeTsnAck, gapStart(bytes, sack, gap));
+      for (tsn = this.#nextByBit(tsn, end, false); !isAfter32(tsn, end);) {
+        this.#ackGap(tsn, now);
+        tsn = this.#nextByBit(add32(tsn, 1), end, false);
       }
     }
+    // What tells nothing new may be older than what was taken before it.
+    if (this.#ackedCount > 0 && outcome.ackedLength > 0) this.#revoke(bytes, sack);
+    if (sack.gapCount >= fullSackGapCount) this.#deliveryRate.distrust(this.#flightLength);
+    this.#deliveryRate.end(this.#rack.minRtt === Infinity ? 0 : this.#rack.minRtt);
     this.#shrink();
   }
 
-  /** RFC 8985 section 6.2, step 4 and 7.4: the peer got something twice. */
+  /**
+   * RFC 8985 section 6.2, step 4: the peer got something twice. Within a round trip the window is
+   * widened once, "RACK.reo_wnd_mult += 1", whatever else comes twice.
+   */
   widenReorderingWindow(): void {
-    this.#rack.windowCount++;
-    this.#rack.windowPersistence = windowPersistence;
+    const rack = this.#rack;
+    const { widenedUntil } = rack;
+    if (widenedUntil !== undefined && isAfter32(widenedUntil, this.#cumulativeTsn)) return;
+    rack.widenedUntil = this.#nextTsn;
+    rack.windowCount++;
+    rack.windowPersistence = windowPersistence;
   }
 
   /** RFC 8985: a recovery has ended. */
@@ -328,29 +399,22 @@ export class OutstandingData {
     if (this.#inFlightCount === 0 || (this.#ackedCount === 0 && this.#resentCount === 0)) {
       return false;
     }
-    const { sentAt: rackSentAt, tsn: rackTsn, rtt } = this.#rack;
+    const { order: rackOrder, rtt } = this.#rack;
     const patience = rtt + this.#reorderingWindow(isRecovering, srtt);
-    const { state, sentAt, sendCount } = this.#columns;
+    const { sentAt, order } = this.#columns;
     let isAnyLost = false;
-    for (
-      let tsn = add32(this.#cumulativeTsn, 1);
-      isAfter32(this.#nextTsn, tsn);
-      tsn = add32(tsn, 1)
-    ) {
-      const row = tsn & this.#mask;
-      if (state[row] !== states.inFlight) continue;
-      const chunkSentAt = sentAt[row] ?? 0;
-      // At one instant TSNs are sent in their order, but for those that are sent again.
-      const isSentBefore = chunkSentAt < rackSentAt ||
-        (chunkSentAt === rackSentAt && isAfter32(rackTsn, tsn) && sendCount[row] === 1);
-      if (!isSentBefore) continue;
-      const lostAt = chunkSentAt + patience;
-      if (lostAt <= now) {
-        this.#lose(row);
-        isAnyLost = true;
-      } else if (this.#rackTimeout === undefined || lostAt < this.#rackTimeout) {
+    // In the order of sending the first that is not lost ends the search.
+    while (this.#inFlightCount > 0) {
+      const row = this.#firstSent & this.#mask;
+      if ((order[row] ?? 0) >= rackOrder) break;
+      const lostAt = (sentAt[row] ?? 0) + patience;
+      if (lostAt > now) {
         this.#rackTimeout = lostAt;
+        break;
       }
+      this.#lostLength += this.#columns.length[row] ?? 0;
+      this.#lose(this.#firstSent);
+      isAnyLost = true;
     }
     return isAnyLost;
   }
@@ -440,6 +504,7 @@ export class OutstandingData {
     this.#advance(add32(this.#nextTsn, -1), now);
     this.#columns = createColumns(initialCapacity);
     this.#mask = initialCapacity - 1;
+    this.#ackedBits = createBits(initialCapacity);
   }
 
   #has(tsn: number, flag: number): boolean {
@@ -463,17 +528,6 @@ export class OutstandingData {
     const unordered = dataFlags.unordered;
     return streamId[row] === streamId[otherRow] && messageNumber[row] === messageNumber[otherRow] &&
       ((flags[row] ?? 0) & unordered) === ((flags[otherRow] ?? 0) & unordered);
-  }
-
-  #find(state: number): number | undefined {
-    for (
-      let tsn = add32(this.#cumulativeTsn, 1);
-      isAfter32(this.#nextTsn, tsn);
-      tsn = add32(tsn, 1)
-    ) {
-      if (this.#columns.state[tsn & this.#mask] === state) return tsn;
-    }
-    return undefined;
   }
 
   /** Moves the cumulative TSN, and frees what it passes. */
@@ -504,7 +558,7 @@ export class OutstandingData {
         return;
       case states.lost:
         this.#lostCount--;
-        this.outcome.ackedLength += this.#columns.length[row] ?? 0;
+        this.#noteFalselyLost(row, tsn, now);
         return;
       default:
         this.#abandonedCount--;
@@ -519,11 +573,12 @@ export class OutstandingData {
       this.#leaveFlight(row);
     } else if (state[row] === states.lost) {
       this.#lostCount--;
-      this.outcome.ackedLength += this.#columns.length[row] ?? 0;
+      this.#noteFalselyLost(row, tsn, now);
     } else {
       return;
     }
     state[row] = states.acked;
+    this.#setAcked(row, true);
     this.#ackedCount++;
   }
 
@@ -534,15 +589,20 @@ export class OutstandingData {
   #revoke(bytes: Uint8Array, sack: SackFields): void {
     let tsn = add32(sack.cumulativeTsnAck, 1);
     for (let gap = 0; gap <= sack.gapCount && this.#ackedCount > 0; gap++) {
-      const next = gap < sack.gapCount
-        ? add32(sack.cumulativeTsnAck, gapStart(bytes, sack, gap))
-        : this.#nextTsn;
-      for (; isAfter32(next, tsn); tsn = add32(tsn, 1)) {
+      // Beyond the highest that was ever acknowledged nothing is; but there may be more gap blocks
+      // than the SACK had room for.
+      if (gap === sack.gapCount && gap >= fullSackGapCount) return;
+      const last = gap < sack.gapCount
+        ? add32(sack.cumulativeTsnAck, gapStart(bytes, sack, gap) - 1)
+        : this.#rack.highestAckedTsn;
+      for (tsn = this.#nextByBit(tsn, last, true); !isAfter32(tsn, last);) {
         const row = tsn & this.#mask;
-        if (this.#columns.state[row] !== states.acked) continue;
-        this.#ackedCount--;
-        this.#lostCount++;
-        this.#columns.state[row] = states.lost;
+        this.#setAcked(row, false);
+        if (this.#columns.state[row] === states.acked) {
+          this.#ackedCount--;
+          this.#markLost(tsn);
+        }
+        tsn = this.#nextByBit(add32(tsn, 1), last, true);
       }
       if (gap < sack.gapCount) {
         tsn = add32(sack.cumulativeTsnAck, gapEnd(bytes, sack, gap) + 1);
@@ -552,12 +612,13 @@ export class OutstandingData {
 
   /** A chunk in flight has arrived: what that says of the path. */
   #noteDelivered(row: number, tsn: number, now: Instant): void {
-    const { length, sentAt: sentAts, sendCount } = this.#columns;
+    const columns = this.#columns;
     const rack = this.#rack;
-    const sentAt = sentAts[row] ?? now;
-    const rtt = now - sentAt;
-    const isResent = (sendCount[row] ?? 1) > 1;
-    this.outcome.ackedLength += length[row] ?? 0;
+    const rtt = now - (columns.sentAt[row] ?? now);
+    const isResent = (columns.sendCount[row] ?? 1) > 1;
+    const length = columns.length[row] ?? 0;
+    this.outcome.ackedLength += length;
+    this.#deliveryRate.handleDelivered(columns, row, length, now);
     // RFC 9260 section 6.3.1, C5 (Karn's rule).
     if (!isResent) {
       this.outcome.rtt = rtt;
@@ -567,11 +628,22 @@ export class OutstandingData {
     if (isAfter32(tsn, rack.highestAckedTsn)) rack.highestAckedTsn = tsn;
     // RFC 8985 section 6.2, step 2: it may be the first transmission that has arrived.
     if (isResent && rtt < rack.minRtt) return;
-    if (sentAt > rack.sentAt || (sentAt === rack.sentAt && isAfter32(tsn, rack.tsn))) {
-      rack.sentAt = sentAt;
-      rack.tsn = tsn;
+    const order = columns.order[row] ?? 0;
+    if (order > rack.order) {
+      rack.order = order;
       rack.rtt = rtt;
     }
+  }
+
+  /** What was taken for lost, and not sent again yet, has arrived after all. */
+  #noteFalselyLost(row: number, tsn: number, now: Instant): void {
+    const columns = this.#columns;
+    if (isAfter32(tsn, this.#rack.highestAckedTsn)) this.#rack.highestAckedTsn = tsn;
+    const length = columns.length[row] ?? 0;
+    this.outcome.ackedLength += length;
+    this.#lostLength -= length;
+    this.#deliveryRate.handleDelivered(columns, row, length, now);
+    if (columns.sendCount[row] === 1) this.#rack.isReorderingSeen = true;
   }
 
   /** RFC 8985 section 6.2, step 4. */
@@ -581,23 +653,60 @@ export class OutstandingData {
     return minRtt === Infinity ? srtt : Math.min((windowCount * minRtt) / 4, srtt);
   }
 
-  #enterFlight(row: number): void {
-    this.#columns.state[row] = states.inFlight;
-    this.#inFlightCount++;
-    this.#resentCount++;
-    this.#flightLength += this.#columns.length[row] ?? 0;
+  /** Puts a chunk that enters flight at the end of the order of sending. */
+  #link(tsn: number, row: number): void {
+    const { before, after } = this.#columns;
+    if (this.#inFlightCount++ === 0) this.#firstSent = tsn;
+    else {
+      before[row] = this.#lastSent;
+      after[this.#lastSent & this.#mask] = tsn;
+    }
+    this.#lastSent = tsn;
   }
 
   #leaveFlight(row: number): void {
+    const { before, after, length, sendCount } = this.#columns;
+    const isFirst = (this.#firstSent & this.#mask) === row;
+    const isLast = (this.#lastSent & this.#mask) === row;
+    const [previous, next] = [before[row] ?? 0, after[row] ?? 0];
+    if (isFirst) this.#firstSent = next;
+    else after[previous & this.#mask] = next;
+    if (isLast) this.#lastSent = previous;
+    else before[next & this.#mask] = previous;
     this.#inFlightCount--;
-    if ((this.#columns.sendCount[row] ?? 1) > 1) this.#resentCount--;
-    this.#flightLength -= this.#columns.length[row] ?? 0;
+    if ((sendCount[row] ?? 1) > 1) this.#resentCount--;
+    this.#flightLength -= length[row] ?? 0;
   }
 
-  #lose(row: number): void {
-    this.#leaveFlight(row);
-    this.#columns.state[row] = states.lost;
-    this.#lostCount++;
+  #lose(tsn: number): void {
+    this.#leaveFlight(tsn & this.#mask);
+    this.#markLost(tsn);
+  }
+
+  #markLost(tsn: number): void {
+    this.#columns.state[tsn & this.#mask] = states.lost;
+    if (this.#lostCount++ === 0 || isAfter32(this.#lostHint, tsn)) this.#lostHint = tsn;
+  }
+
+  #setAcked(row: number, isAcked: boolean): void {
+    const word = row >>> 5;
+    const bits = this.#ackedBits[word] ?? 0;
+    this.#ackedBits[word] = isAcked ? bits | (1 << (row & 31)) : bits & ~(1 << (row & 31));
+  }
+
+  /** The first TSN in `tsn..last` whose bit is set, or is not; else one after `last`. */
+  #nextByBit(tsn: number, last: number, isAcked: boolean): number {
+    const inverted = isAcked ? 0 : -1;
+    while (!isAfter32(tsn, last)) {
+      const row = tsn & this.#mask;
+      const bits = ((this.#ackedBits[row >>> 5] ?? 0) ^ inverted) >>> (row & 31);
+      if (bits !== 0) {
+        const found = add32(tsn, 31 - Math.clz32(bits & -bits));
+        return isAfter32(found, last) ? add32(last, 1) : found;
+      }
+      tsn = add32(tsn, 32 - (row & 31));
+    }
+    return tsn;
   }
 
   #abandon(row: number): void {
@@ -650,6 +759,10 @@ export class OutstandingData {
     }
     this.#columns = to;
     this.#mask = capacity - 1;
+    this.#ackedBits = createBits(capacity);
+    for (let row = 0; row < capacity; row++) {
+      if (to.state[row] === states.acked) this.#setAcked(row, true);
+    }
   }
 }
 
@@ -669,7 +782,13 @@ function createColumns(capacity: number): Columns {
     fragmentNumber: new Uint32Array(capacity),
     ppid: new Uint32Array(capacity),
     handle: new Uint32Array(capacity),
-    sentAt: new Float64Array(capacity),
     expiresAt: new Float64Array(capacity),
+    before: new Uint32Array(capacity),
+    after: new Uint32Array(capacity),
+    ...createDeliveryColumns(capacity),
   };
+}
+
+function createBits(capacity: number): Int32Array {
+  return new Int32Array(Math.ceil(capacity / 32));
 }

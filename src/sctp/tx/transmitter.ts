@@ -1,7 +1,8 @@
 /**
  * The sending side of an association: which chunk may be sent now, when one counts as lost, and the
  * timers that see to it that nothing outstanding is ever forgotten. RFC 9260, sections 6.1, 6.3 and
- * 7.2, with the loss detection of RFC 8985 (RACK-TLP) and the partial reliability of RFC 3758.
+ * 7.2, with the loss detection of RFC 8985 (RACK-TLP) and the partial reliability of RFC 3758. How
+ * much and how fast, its congestion control decides.
  */
 import type { Instant } from "../../sans_io.ts";
 import { writeForwardTsn } from "../packet/forward_tsn_chunk.ts";
@@ -11,6 +12,7 @@ import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
 import type { CongestionControl } from "./congestion_control.ts";
 import { OutstandingData } from "./outstanding_data.ts";
+import { Pacer } from "./pacer.ts";
 import { PeakFlight } from "./peak_flight.ts";
 import type { RetransmissionTimeout } from "./retransmission_timeout.ts";
 import { SendQueue } from "./send_queue.ts";
@@ -55,6 +57,7 @@ export class Transmitter {
   readonly #peakFlight: PeakFlight;
   readonly #timeout: RetransmissionTimeout;
   readonly #congestionControl: CongestionControl;
+  readonly #pacer = new Pacer();
   #isInterleaved = false;
   #isPartialReliability = false;
   /** User data of a packet with one chunk and a SACK, in bytes. */
@@ -115,6 +118,7 @@ export class Transmitter {
   setChunkSpace(length: number): void {
     this.#pieceLength = (length - this.#outstanding.headerLength - sackAllowance) & ~3;
     this.#congestionControl.setPieceLength(this.#pieceLength);
+    this.#setPace();
   }
 
   get nextTsn(): number {
@@ -134,8 +138,10 @@ export class Transmitter {
 
   /** Figures for invariants and reports. Lengths are user data, in bytes. */
   get figures(): TransmitterFigures {
-    const { flightLength, isInFlight, hasLost } = this.#outstanding;
+    const { flightLength, isInFlight, hasLost, sentLength, resentLength } = this.#outstanding;
     return {
+      sentLength,
+      resentLength,
       flightLength,
       isInFlight,
       hasLost,
@@ -158,28 +164,47 @@ export class Transmitter {
     if (distance32(outstanding.cumulativeTsn, sack.cumulativeTsnAck) < 0) return "old";
     const lastGap = sack.gapCount === 0 ? 0 : gapEnd(bytes, sack, sack.gapCount - 1);
     if (!outstanding.isSent(add32(sack.cumulativeTsnAck, lastGap))) return "false";
-    const wasInRecovery = this.#recoveryPoint !== undefined;
     outstanding.handleSack(bytes, sack, now);
-    const { ackedLength, isAdvanced, rtt } = outstanding.outcome;
+    const { isAdvanced, rtt } = outstanding.outcome;
     if (rtt >= 0) this.#timeout.observe(rtt);
     if (sack.duplicateCount > 0) outstanding.widenReorderingWindow();
-    this.#congestionControl.handleAcknowledgement({
-      ackedLength,
-      peakFlightLength: this.#peakFlight.handleAcknowledged(outstanding),
-      isAdvanced,
-      isRecovering: wasInRecovery,
-      now,
-    });
     const wasClosed = this.#isWindowClosed;
     this.#peerWindow = sack.advertisedReceiverWindowCredit;
     if (wasClosed && !this.#isWindowClosed && !isAdvanced) this.#loseWindowProbe();
     this.#hasHeardSinceTimeout = true;
     if (this.#canPeerTake()) this.#stopWindowProbe();
+    const wasInRecovery = this.#recoveryPoint !== undefined;
     this.#leaveRecovery();
     this.#detectLosses(now);
+    this.#tellCongestionControl(wasInRecovery || this.#recoveryPoint !== undefined, now);
     this.#restartTimers(isAdvanced, now);
     this.#refillBurst();
     return "taken";
+  }
+
+  #tellCongestionControl(isRecovering: boolean, now: Instant): void {
+    const outstanding = this.#outstanding;
+    const { flightLength, deliveredLength, lostLength, deliverySample } = outstanding;
+    const { ackedLength, isAdvanced, rtt } = outstanding.outcome;
+    this.#congestionControl.handleAcknowledgement({
+      ackedLength,
+      peakFlightLength: this.#peakFlight.handleAcknowledged(outstanding),
+      flightLength,
+      isAdvanced,
+      isRecovering,
+      rtt,
+      srtt: this.#timeout.srtt ?? -1,
+      deliveredLength,
+      lostLength,
+      sample: deliverySample,
+      now,
+    });
+    this.#setPace();
+    this.#pacer.advance(now);
+  }
+
+  #setPace(): void {
+    this.#pacer.setRate(this.#congestionControl.pacingRate ?? Infinity, this.#pieceLength);
   }
 
   /** A SHUTDOWN acknowledges as a SACK without gaps does, and says nothing of the window. */
@@ -203,6 +228,7 @@ export class Transmitter {
    */
   writeChunks(out: Uint8Array, at: number, { end, isPacketEmpty, now }: PacketRoom): number {
     const first = at;
+    this.#pacer.advance(now);
     at = this.#writeLost(out, at, isPacketEmpty ? this.#oversizeEnd(out, at, end) : end, now);
     if (!this.#outstanding.hasLost) at = this.#writeNew(out, at, end, now);
     // RFC 8985 section 7.3: new data is as good a probe.
@@ -213,6 +239,7 @@ export class Transmitter {
       this.#peakFlight.handleSent(this.#outstanding.flightLength);
     } else this.#armWindowProbe(now);
     this.queue.tellLow();
+    this.#noteLimit();
     return at;
   }
 
@@ -236,6 +263,7 @@ export class Transmitter {
 
   /** Lets timers expire. True where T3-rtx did and the peer was silent: that counts as a failure. */
   handleTimeout(now: Instant): boolean {
+    this.#pacer.advance(now);
     if (isDue(this.#windowProbeAt, now)) {
       this.#windowProbeAt = undefined;
       this.#isWindowProbeDue = true;
@@ -271,6 +299,7 @@ export class Transmitter {
       this.#probeAt ?? Infinity,
       this.#windowProbeAt ?? Infinity,
       rackTimeout ?? Infinity,
+      this.#isPaced ? this.#pacer.readyAt : Infinity,
       isForwardTsnDue && this.#forwardTsnAt > -Infinity ? this.#forwardTsnAt : Infinity,
     );
     return next === Infinity ? undefined : next;
@@ -293,8 +322,24 @@ export class Transmitter {
   /** RFC 9260 section 6.1, B: "if it has cwnd or more bytes of data outstanding", nothing new. */
   #hasRoom(): boolean {
     const { flightLength } = this.#outstanding;
-    return flightLength === 0 ||
-      (flightLength < this.#congestionControl.cwndBytes && this.#burstLeft > 0);
+    return flightLength === 0 || (this.#isWindowOpen && this.#burstLeft > 0 && this.#pacer.isReady);
+  }
+
+  get #isWindowOpen(): boolean {
+    return this.#outstanding.flightLength < this.#congestionControl.cwndBytes;
+  }
+
+  /** Whether something would be sent, were it not too early for it. */
+  get #isPaced(): boolean {
+    if (this.#pacer.isReady || !this.#outstanding.isInFlight || !this.#isWindowOpen) return false;
+    if (this.#outstanding.hasLost) return true;
+    return this.queue.hasData && !this.#outstanding.isFull && this.#canPeerTake();
+  }
+
+  /** Neither the window nor the pace keeps more from being sent: the sample is of the sender. */
+  #noteLimit(): void {
+    if (!this.#pacer.isReady || !this.#isWindowOpen || this.#outstanding.hasLost) return;
+    if (this.#burstLeft > 0 && !this.canSend()) this.#outstanding.limitDelivery();
   }
 
   #maySendNew(): boolean {
@@ -337,15 +382,29 @@ export class Transmitter {
     if (idleTime < Infinity) {
       this.#congestionControl.handleIdle(idleTime, this.#timeout.timeout);
     }
+    this.#setPace();
+    this.#pacer.restart();
     this.#refillBurst();
   }
 
-  /** RFC 9260 section 6.1, D limits bursts to four packets; ours grow with the window. */
+  /**
+   * RFC 9260 section 6.1, D limits bursts to four packets. Ours grow with the window; what is paced
+   * has no need of a limit.
+   */
   #refillBurst(): void {
+    if ((this.#congestionControl.pacingRate ?? Infinity) < Infinity) {
+      this.#burstLeft = Infinity;
+      return;
+    }
     this.#burstLeft = Math.max(
       minBurstPackets * this.#pieceLength,
       this.#congestionControl.cwndBytes / 2,
     );
+  }
+
+  #spend(length: number): void {
+    this.#burstLeft -= length;
+    this.#pacer.spend(length);
   }
 
   /** Where a packet ends that begins with what is to be sent first, and is longer than others. */
@@ -369,7 +428,7 @@ export class Transmitter {
       outstanding.resend(tsn, now);
       at = outstanding.writeChunk(tsn, out, at, false);
       this.#isFastRetransmitDue = false;
-      this.#burstLeft -= outstanding.chunkLength(tsn);
+      this.#spend(outstanding.chunkLength(tsn) - outstanding.headerLength);
       // RFC 9260 section 6.3.2, R3 and 7.2.4: the timer is of the earliest chunk.
       if (isFirst) this.#retransmitAt = undefined;
       this.#armTimers(now);
@@ -386,7 +445,7 @@ export class Transmitter {
       if (available < 1 || !queue.produce(available, this.#pieceLength, now)) break;
       const tsn = outstanding.add(queue.fragment, now);
       at = outstanding.writeChunk(tsn, out, at, this.#isWindowProbeDue);
-      this.#burstLeft -= queue.fragment.length;
+      this.#spend(queue.fragment.length);
       this.#hasProbed = false;
       this.#stopWindowProbe();
       this.#armTimers(now);
@@ -442,6 +501,7 @@ export class Transmitter {
     this.#stopTimers();
     this.#outstanding.loseAll();
     this.#congestionControl.handleTimeout();
+    this.#setPace();
     this.#timeout.backOff();
     this.#recoveryPoint = undefined;
     this.#isFastRetransmitDue = true;
@@ -486,6 +546,10 @@ export class Transmitter {
 
 /** What a transmitter tells of itself. */
 export interface TransmitterFigures {
+  /** All that was ever sent, with what was sent again. */
+  readonly sentLength: number;
+  /** What was sent again. */
+  readonly resentLength: number;
   readonly flightLength: number;
   readonly isInFlight: boolean;
   readonly hasLost: boolean;
