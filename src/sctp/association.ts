@@ -581,7 +581,8 @@ export class Association {
   #handleError(bytes: Uint8Array, now: Instant): boolean {
     const { valueStart, end } = this.#cursor;
     const context = this.#context;
-    const isStale = readUint16(bytes, valueStart) === causeCodes.staleCookie;
+    const isStale = end - valueStart >= 2 &&
+      readUint16(bytes, valueStart) === causeCodes.staleCookie;
     if (context.state === "cookie-echoed" && isStale) {
       const causes = describeErrorCauses(bytes, valueStart, end);
       context.end("timeout", `the peer took too long: ${causes}`, now);

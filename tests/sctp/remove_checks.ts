@@ -14,6 +14,18 @@ const SETUP: RemovalGroup = {
   tests: ["sctp/setup"],
   removals: [
     {
+      row: "S20",
+      file: "outbox.ts",
+      check: "if (this.#replies.length < maxReplyCount) ",
+      without: "",
+    },
+    {
+      row: "S3",
+      file: "setup.ts",
+      check: "if (!isPeerTagKnown && isTied)",
+      without: "if (!isPeerTagKnown)",
+    },
+    {
       row: "S1",
       file: "association.ts",
       check: "return verificationTag === 0 && isLast;",

@@ -343,6 +343,10 @@ Deno.test('S2: who hears that its cookie is stale ends with "timeout"', () => {
   wire.tags.a = readUint32(initOf(pair), 4);
   wire.inject("a", writeError([], 512));
   equal(pair.a.association.state, "cookie-echoed", "another error says nothing");
+  // Type and flags of what follows an empty one would be the cause's code.
+  const data = dataChunk({ tsn: 1_000, isInterleaved: false });
+  wire.inject("a", Uint8Array.from([...writeError([], 512), ...data]));
+  equal(pair.a.association.state, "cookie-echoed", "one without a cause says nothing either");
   wire.inject("a", writeError([staleCookie(1)], 512));
   equal(endingOf(pair, "a"), "timeout");
 });
@@ -647,4 +651,22 @@ Deno.test("what is queued before the association is up is sent once it is", () =
   pair.run({ until: (running) => textsOf(running, "z").length === 2 });
   pair.run({ until: (running) => textsOf(running, "a").length === 1 });
   deepEqual(textsOf(pair, "z"), ["one", "two"]);
+});
+
+Deno.test("S20: of 1,000 INITs that come at once a few are answered", () => {
+  const init = writePacket({ tag: 0, chunks: [writeInit(chunkTypes.init, initFields())] });
+  const answers = new Alone().give(...new Array<Uint8Array>(1_000).fill(init));
+  ok(answers.length > 0 && answers.length <= 8, `${answers.length} answers`);
+});
+
+Deno.test("S3: a cookie of another association, under the same secret, restarts nothing", () => {
+  const config = { mac: (bytes: Uint8Array) => bytes.slice(0, 32) };
+  const [alone, other] = [new Alone(1, config), new Alone(2, config)];
+  const { tag, cookie } = alone.init();
+  alone.echo(tag, cookie);
+  deepEqual(alone.told(), ["up"]);
+  const foreign = other.init({ initiateTag: 12 });
+  deepEqual(alone.echo(foreign.tag, foreign.cookie), []);
+  deepEqual(alone.told(), []);
+  equal(alone.state, "established");
 });

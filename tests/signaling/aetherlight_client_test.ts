@@ -12,6 +12,22 @@ function withCode(code: string, text = ""): (error: unknown) => boolean {
     error instanceof AetherlightError && error.code === code && error.message.includes(text);
 }
 
+/** Notes what is asked for, and keeps the first message until somebody waits for the replies. */
+function slowToTakeMessages({ app, close }: SignalApp, asked: string[]): SignalApp {
+  const isWaitedFor = Promise.withResolvers<void>();
+  const front = new Hono<Env>();
+  front.use(async (call, next) => {
+    const [, , , , , what = "key"] = call.req.path.split("/");
+    asked.push(`${call.req.method} ${what}`);
+    if (what === "replies") isWaitedFor.resolve();
+    if (what !== "messages") return await next();
+    await isWaitedFor.promise;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await next();
+  });
+  return { app: front.route("/", app), close };
+}
+
 /** Lets no WebSocket through, as some proxies do. */
 function withoutWebSockets({ app, close }: SignalApp): SignalApp {
   const front = new Hono<Env>();
@@ -45,6 +61,54 @@ for (const transport of ["websocket", "poll"] as const) {
     }, { front });
   });
 }
+
+for (const transport of ["websocket", "poll"] as const) {
+  Deno.test(`replies come though they were waited for before the first message was there (${transport})`, async () => {
+    const asked: string[] = [];
+    const front = (signalApp: SignalApp) => {
+      const inner = transport === "poll" ? withoutWebSockets(signalApp) : signalApp;
+      return slowToTakeMessages(inner, asked);
+    };
+    await withStage(async ({ url, key }) => {
+      const ingress = new TestIngress(url, key);
+      await ingress.start();
+      const { session, replies } = await openSession(ingress.waiter.url);
+      await session.post("offer");
+      await ingress.messages.next();
+      await ingress.waiter.reply(session.id, "answer");
+      assert.equal(await replies.next(), "answer");
+      assert.ok(asked.filter((one) => one === "GET replies").length >= 2, asked.join());
+      await session.close();
+      await ingress.waiter.close();
+    }, { front });
+  });
+}
+
+Deno.test("a server is not asked for a key that is known, unless it is another's", async () => {
+  const asked: string[] = [];
+  const front = ({ app, close }: SignalApp) => {
+    const noting = new Hono<Env>();
+    noting.use(async (call, next) => {
+      asked.push(call.req.path);
+      await next();
+    });
+    return { app: noting.route("/", app), close };
+  };
+  await withStage(async ({ url, key }) => {
+    await register(url, key);
+    asked.length = 0;
+    const { publicKeySpki } = key;
+    const known = await openSession(url + key.path, { publicKeySpki });
+    assert.deepEqual(known.session.publicKeySpki, publicKeySpki);
+    assert.deepEqual(asked, []);
+    const other = await createNodeKey();
+    const wrong = await openSession(url + key.path, { publicKeySpki: other.publicKeySpki });
+    assert.deepEqual(wrong.session.publicKeySpki, publicKeySpki);
+    assert.deepEqual(asked, [key.path]);
+    await known.session.close();
+    await wrong.session.close();
+  }, { front });
+});
 
 Deno.test("several sessions at one ingress get their own replies each", async () => {
   await withStage(async ({ url, key }) => {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { type Candidate, writeCandidate } from "../../src/link/session_description.ts";
 import { addCandidates, CandidateBatcher } from "../../src/signaling/trickle.ts";
 import { FakeLink } from "../fakes/link_pair.ts";
-import { descriptionWithCandidates } from "../fakes/sample_description.ts";
+import { descriptionWithCandidates, sampleDescription } from "../fakes/sample_description.ts";
 
 interface Batch {
   readonly candidates: readonly string[];
@@ -14,10 +14,13 @@ interface Batch {
 class ManualTimers implements Disposable {
   readonly #real = { setTimeout, clearTimeout };
   readonly #due = new Map<number, () => void>();
+  /** Of each that was set, in ms. */
+  readonly delays: (number | undefined)[] = [];
   #count = 0;
 
   constructor() {
-    const set = (step: () => void) => {
+    const set = (step: () => void, delay?: number) => {
+      this.delays.push(delay);
       this.#due.set(++this.#count, step);
       return this.#count;
     };
@@ -95,6 +98,43 @@ Deno.test("the end is told even where no candidate came", () => {
   timers.pass();
   assert.deepEqual(sent, [{ candidates: [], isLast: true }]);
   assert.equal(timers.count, 0);
+});
+
+Deno.test("the last is not waited for after", () => {
+  using stage = batching();
+  const { batcher, sent, timers } = stage;
+  batcher.open();
+  batcher.take(first);
+  assert.equal(timers.delays.at(-1), 20);
+  batcher.take(undefined);
+  assert.deepEqual([timers.count, timers.delays.at(-1)], [1, 0]);
+  timers.pass();
+  assert.deepEqual(sent, [{ candidates: [writeCandidate(first)], isLast: true }]);
+});
+
+Deno.test("what is found before a description is sent goes along with it, and not again", () => {
+  using stage = batching();
+  const { batcher, sent, timers } = stage;
+  const description = { ...sampleDescription, candidates: [first], hasAllCandidates: false };
+  batcher.take(second);
+  assert.deepEqual(batcher.complete(description), { ...description, candidates: [first, second] });
+  assert.deepEqual(batcher.complete(description), description);
+  batcher.take(undefined);
+  assert.deepEqual(batcher.complete(description), { ...description, hasAllCandidates: true });
+  batcher.open();
+  timers.pass();
+  assert.deepEqual(sent, []);
+});
+
+Deno.test("what a description has no room for is sent after it", () => {
+  using stage = batching();
+  const { batcher, sent, timers } = stage;
+  const description = descriptionWithCandidates(32);
+  batcher.take(first);
+  assert.deepEqual(batcher.complete(description), description);
+  batcher.open();
+  timers.pass();
+  assert.deepEqual(sent, [{ candidates: [writeCandidate(first)], isLast: false }]);
 });
 
 Deno.test("where nothing is found, nothing is sent and no timer runs", () => {
