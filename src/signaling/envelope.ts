@@ -8,13 +8,14 @@
  */
 import { compactDecrypt, CompactEncrypt, CompactSign, compactVerify } from "jose";
 import { Buffer } from "node:buffer";
+import { createPrivateKey, createPublicKey } from "node:crypto";
 import type { Judge } from "../identity/judge.ts";
 import { isKeyId, publicKeyMatchesId } from "../identity/key_id.ts";
 import type { NodeIdentity } from "../identity/node_identity.ts";
 import { readPem } from "../identity/pem.ts";
 import type { ReplayCache, ReplayEntry } from "../identity/replay_cache.ts";
 import type { Peer } from "../identity/verify.ts";
-import { isRandomId } from "./wire.ts";
+import { isRandomId, randomId } from "./wire.ts";
 
 /** Characters of a sealed message, at most. All of them are ASCII. */
 export const maxEnvelopeLength = 24_576;
@@ -132,6 +133,19 @@ export async function sealEnvelope(
   throw new Error(
     `cannot seal a message of ${sealed.length} characters: ${maxEnvelopeLength} is the most`,
   );
+}
+
+/** Loads what sealing takes, so that the first message need not wait for it: tens of ms. */
+export async function prepareSealing(identity: NodeIdentity): Promise<void> {
+  const key = createPublicKey(createPrivateKey(identity.privateKeyPem));
+  const publicKey = new Uint8Array(key.export({ format: "der", type: "spki" }));
+  const content = {
+    ...{ sessionId: randomId(), sequence: 1, body: null },
+    ...{ direction: "egress-to-ingress", type: "close" } as const,
+  };
+  // A message of this node to itself, which nobody sees.
+  const receiver = { keyId: identity.keyId, publicKey };
+  await sealEnvelope(content, { identity, receiver, now: Date.now() });
 }
 
 /**

@@ -3,10 +3,15 @@
  * and read again from what the other node says.
  */
 import type { Link } from "../link/link.ts";
-import { type Candidate, parseCandidate, writeCandidate } from "../link/session_description.ts";
+import {
+  type Candidate,
+  parseCandidate,
+  type SessionDescription,
+  writeCandidate,
+} from "../link/session_description.ts";
 
 /** Candidates that come within this travel together, in ms. */
-const batchDelay = 50;
+const batchDelay = 20;
 /** Of one message; a session has at most 32 candidates altogether. */
 const maxBatchLength = 32;
 
@@ -21,7 +26,7 @@ interface CandidateBatch {
 /** Gathers candidates into batches, and keeps them back until the description is under way. */
 export class CandidateBatcher {
   readonly #send: (batch: CandidateBatch) => void;
-  #candidates: string[] = [];
+  #candidates: Candidate[] = [];
   #isLast = false;
   #isOpen = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -29,6 +34,16 @@ export class CandidateBatcher {
   /** `send` is called with each batch; it must not throw. */
   constructor(send: (batch: CandidateBatch) => void) {
     this.#send = send;
+  }
+
+  /** A description with what was found since it was made: that is not sent again. */
+  complete(description: SessionDescription): SessionDescription {
+    const candidates = [...description.candidates, ...this.#candidates];
+    if (candidates.length > maxBatchLength) return description;
+    const hasAllCandidates = description.hasAllCandidates || this.#isLast;
+    this.#candidates = [];
+    this.#isLast = false;
+    return { ...description, candidates, hasAllCandidates };
   }
 
   /** The description was sent: candidates may follow. */
@@ -41,7 +56,7 @@ export class CandidateBatcher {
   take(candidate: Candidate | undefined): void {
     if (candidate === undefined) this.#isLast = true;
     else if (this.#candidates.length < maxBatchLength) {
-      this.#candidates.push(writeCandidate(candidate));
+      this.#candidates.push(candidate);
     }
     this.#schedule();
   }
@@ -54,14 +69,19 @@ export class CandidateBatcher {
 
   #schedule(): void {
     const isEmpty = this.#candidates.length === 0 && !this.#isLast;
-    if (!this.#isOpen || isEmpty || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      const batch = { candidates: this.#candidates, isLast: this.#isLast };
-      this.#candidates = [];
-      this.#isLast = false;
-      this.#send(batch);
-    }, batchDelay);
+    if (!this.#isOpen || isEmpty) return;
+    // Nothing comes after the last: it is not waited for.
+    if (this.#isLast) clearTimeout(this.#timer);
+    else if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => this.#flush(), this.#isLast ? 0 : batchDelay);
+  }
+
+  #flush(): void {
+    const batch = { candidates: this.#candidates.map(writeCandidate), isLast: this.#isLast };
+    this.#timer = undefined;
+    this.#candidates = [];
+    this.#isLast = false;
+    this.#send(batch);
   }
 }
 
