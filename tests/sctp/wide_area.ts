@@ -251,7 +251,7 @@ export class WideArea {
         const owner = this.#laneOwners.get(event.lane);
         if (bytes === undefined || owner === undefined) return;
         owner[0].drivers[owner[1]].handleDatagram(bytes, now);
-        return this.#settle(owner[0]);
+        return this.settle(owner[0]);
       }
       case "start":
         event.flow.a.association.connect(now);
@@ -259,20 +259,21 @@ export class WideArea {
         if (event.flow.options.isPinging === true) {
           this.#clock.schedule(now + pingInterval, { kind: "ping", flow: event.flow, end: "a" });
         }
-        return this.#settle(event.flow);
+        return this.settle(event.flow);
       case "ping":
         event.flow.ping(now);
         this.#clock.schedule(now + pingInterval, event);
-        return this.#settle(event.flow);
+        return this.settle(event.flow);
       default:
         if (event.flow.timers[event.end] > now) return;
         event.flow.timers[event.end] = Infinity;
         event.flow.drivers[event.end].handleTimeout(now);
-        return this.#settle(event.flow);
+        return this.settle(event.flow);
     }
   }
 
-  #settle(flow: Flow): void {
+  /** Takes what comes of a call to an end of a flow. */
+  settle(flow: Flow): void {
     const { now } = this.#clock;
     flow.refill(now);
     for (const end of ["a", "z"] as const) {

@@ -6,9 +6,13 @@
  * Departs from the draft:
  * - Loss counts as congestion only beyond what the path loses in its quiet rounds (`LossMonitor`): a
  *   path that loses some percent at random is not slowed down.
- * - Startup is not left for loss while each round still delivers more, for the same reason.
+ * - Startup is not left for loss while each round still delivers more, for the same reason, unless so
+ *   much is lost that it can only be a queue that overflows.
  * - ProbeBW_UP ends once a quarter of a round trip is queued (as in version 2), not after three
- *   rounds without growth: small messages wait behind that queue.
+ *   rounds without growth: small messages wait behind that queue. Where others keep a queue it goes
+ *   on while each round delivers more, so that shares become equal.
+ * - ProbeBW_DOWN and ProbeBW_CRUISE have a window of 1.5 BDP, not 2, and CRUISE goes back to DOWN
+ *   where a queue stands.
  * - In fast recovery there is no packet conservation (section 5.6.4.4): the pace already is what was
  *   delivered.
  * - Round trips below what timers can tell are not paced, and the window is for round trips as the
@@ -26,8 +30,8 @@ type State = "startup" | "drain" | "down" | "cruise" | "refill" | "up" | "probe-
 const gains: Readonly<Record<State, { readonly pacing: number; readonly cwnd: number }>> = {
   "startup": { pacing: 2.77, cwnd: 2 },
   "drain": { pacing: 0.5, cwnd: 2 },
-  "down": { pacing: 0.9, cwnd: 2 },
-  "cruise": { pacing: 1, cwnd: 2 },
+  "down": { pacing: 0.9, cwnd: 1.5 },
+  "cruise": { pacing: 1, cwnd: 1.5 },
   "refill": { pacing: 1, cwnd: 2 },
   "up": { pacing: 1.25, cwnd: 2.25 },
   "probe-rtt": { pacing: 1, cwnd: 0.5 },
@@ -48,6 +52,11 @@ const fullBandwidthRounds = 3;
 const settlingRounds = 4;
 /** Section 5.3.3.8: between probes, in ms, and in round trips, so that Reno is not starved. */
 const probeWait = { least: 2_000, spread: 1_000, maxRounds: 100 } as const;
+/** A probe that has found more is followed by the next so soon: in round trips. */
+const nextProbeRounds = 2;
+const dieSides = 9_973;
+/** A lossy probe is not repeated so soon: a CUBIC flow beside takes long to recover from it. */
+const lossyProbeWait = 2;
 /** So much under way, in parts of the BDP, before a probe even begins: others keep a queue. */
 const othersQueue = 1.1;
 /** Who shares a path that loses nothing probes more often, so that shares become equal: parts. */
@@ -79,6 +88,7 @@ export class BbrCongestionControl implements CongestionControl {
   #cwndBytes: number;
   #pacingRate = Infinity;
   #srtt = -1;
+  #deliveredLength = 0;
   #isPipeFilled = false;
   #fullRate = 0;
   #flatRounds = 0;
@@ -105,6 +115,8 @@ export class BbrCongestionControl implements CongestionControl {
   #isProbeGrowing = false;
   /** The bandwidth when its last round began. */
   #probeRate = 0;
+  /** The bandwidth before it; without end where it was lossy. */
+  #rateBeforeProbe = Infinity;
   /** Losses before this round are Startup's. */
   #judgedFromRound = 0;
   /** What Startup has found is not confirmed by a probe yet. */
@@ -156,6 +168,9 @@ export class BbrCongestionControl implements CongestionControl {
     const { ackedLength, lostLength, deliveredLength, srtt, now } = acknowledgement;
     if (acknowledgement.sample.priorDelivered < 0) return;
     this.#srtt = srtt;
+    this.#deliveredLength = deliveredLength;
+    // Section 5.5.8: silence says nothing of the round trip.
+    if (this.#isRestarting || this.#timeoutCount > 0) this.#model.postponeMinRtt(now);
     this.#isRestarting = false;
     this.#model.handleAcknowledgement(acknowledgement, this.#rate, this.#cwndBytes);
     this.#losses.handleAcknowledgement(lostLength, deliveredLength);
@@ -240,7 +255,7 @@ export class BbrCongestionControl implements CongestionControl {
 
   /** Section 5.3.1.2 and 5.3.1.3. */
   #checkStartup({ sample: { isAppLimited }, flightLength, now }: Acknowledgement): void {
-    if (this.#isPipeFilled) return;
+    if (this.#state !== "startup") return;
     if (this.#losses.isOverflowing) return this.#leaveStartup(true, now);
     if (!this.#model.isRoundStart || isAppLimited) return;
     const { maxRate } = this.#model;
@@ -261,21 +276,25 @@ export class BbrCongestionControl implements CongestionControl {
     this.#judgedFromRound = this.#model.roundCount + settlingRounds;
     this.#isSettling = true;
     this.#losses.handleCycle();
-    if (this.#state === "startup") this.#enter("drain", now);
+    this.#enter("drain", now);
   }
 
   /** Section 5.3.3. */
   #updateProbeBandwidth(acknowledgement: Acknowledgement): void {
     const { flightLength, ackedLength, deliveredLength, now } = acknowledgement;
     const { isRoundStart, roundCount } = this.#model;
+    if (!this.#isProbing && roundCount > this.#cycleRound + 1) this.#isProbeSample = false;
     switch (this.#state) {
       case "down":
-        if (isRoundStart && roundCount > this.#stateRound + 1) this.#isProbeSample = false;
         if (this.#isTimeToProbe(now)) this.#startRefill(deliveredLength, now);
         else if (this.#isTimeToCruise(flightLength)) this.#enter("cruise", now);
         return;
       case "cruise":
         if (this.#isTimeToProbe(now)) this.#startRefill(deliveredLength, now);
+        // Who shares the path believes in more than is delivered: the queue is to be drained anew.
+        else if (isRoundStart && flightLength > this.#bdp(this.#model.maxRate, probeQueue)) {
+          this.#enter("down", now);
+        }
         return;
       case "refill":
         if (isRoundStart && roundCount > this.#stateRound) this.#startUp(acknowledgement);
@@ -292,7 +311,10 @@ export class BbrCongestionControl implements CongestionControl {
     if (isRoundStart && roundCount > this.#stateRound + 1) {
       this.#isProbeGrowing = maxRate >= this.#probeRate * probeGrowth;
       this.#probeRate = maxRate;
+      this.#flatRounds = this.#isProbeGrowing ? 0 : this.#flatRounds + 1;
     }
+    // Who has too little to send never fills the path.
+    if (this.#flatRounds >= fullBandwidthRounds) return true;
     return !this.#isProbeGrowing && now > this.#stateAt + minRtt &&
       flightLength >= this.#bdp(maxRate, probeQueue);
   }
@@ -300,7 +322,9 @@ export class BbrCongestionControl implements CongestionControl {
   /** Section 5.3.3.8. */
   #isTimeToProbe(now: Instant): boolean {
     const packets = this.#bdp(this.#rate) / this.#pieceLength;
-    const rounds = Math.min(packets, this.#isSettling ? settlingRounds : probeWait.maxRounds);
+    const isFound = this.#model.maxRate >= this.#rateBeforeProbe * probeGrowth;
+    const maxRounds = isFound ? nextProbeRounds : probeWait.maxRounds;
+    const rounds = Math.min(packets, this.#isSettling ? settlingRounds : maxRounds);
     const isSoon = this.#isShared && this.#inflightHigh === Infinity;
     const part = isSoon ? sharedProbeWait : 1;
     return now > this.#cycleAt + this.#probeWait * part ||
@@ -322,7 +346,7 @@ export class BbrCongestionControl implements CongestionControl {
     this.#cycleAt = now;
     this.#cycleRound = this.#model.roundCount;
     // Not all at once: what was delivered so far is as good a die as any.
-    const die = Math.abs(Math.sin(this.#fullRate + now)) % 1;
+    const die = this.#deliveredLength % dieSides / dieSides;
     this.#probeWait = probeWait.least + probeWait.spread * die;
     this.#model.advanceCycle();
     this.#losses.handleCycle();
@@ -343,7 +367,8 @@ export class BbrCongestionControl implements CongestionControl {
     // A queue that stands already is of others: only what is delivered tells when it is enough.
     this.#isShared = flightLength > this.#bdp(this.#model.maxRate, othersQueue);
     this.#isProbeGrowing = this.#isShared;
-    this.#probeRate = this.#model.maxRate;
+    this.#probeRate = this.#rateBeforeProbe = this.#model.maxRate;
+    this.#flatRounds = 0;
     this.#model.startRound(deliveredLength);
     this.#losses.startEpoch(false);
   }
@@ -361,6 +386,7 @@ export class BbrCongestionControl implements CongestionControl {
   #endLossyProbe({ sample, flightLength, now }: Acknowledgement): void {
     if (!this.#isProbeSample || !this.#losses.isTooHigh(flightLength)) return;
     this.#isProbeSample = false;
+    this.#rateBeforeProbe = Infinity;
     const target = Math.min(this.#bdp(this.#rate), this.#cwndBytes);
     if (!sample.isAppLimited) {
       this.#inflightHigh = Math.max(sample.flightLength, target * beta);
@@ -369,7 +395,7 @@ export class BbrCongestionControl implements CongestionControl {
     // What is lost in the next round trip was sent in the probe as well.
     this.#judgedFromRound = Math.max(this.#judgedFromRound, this.#model.roundCount + 2);
     if (this.#state === "up") this.#startDown(now);
-    this.#probeWait *= 2;
+    this.#probeWait *= lossyProbeWait;
   }
 
   /** Section 5.5.10.3, once a round: no more than what was delivered, until the next probe. */
@@ -395,7 +421,7 @@ export class BbrCongestionControl implements CongestionControl {
   /** Section 5.3.4. */
   #checkProbeRtt({ flightLength, now }: Acknowledgement): void {
     if (this.#state !== "probe-rtt") {
-      if (!this.#model.isMinRttStale(now) || this.#isRestarting) return;
+      if (!this.#model.isMinRttStale(now)) return;
       this.#saveCwnd();
       this.#enter("probe-rtt", now);
       this.#probeRttDoneAt = undefined;

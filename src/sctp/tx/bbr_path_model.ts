@@ -76,6 +76,11 @@ export class BbrPathModel {
     return this.#minRtt < Infinity && now > this.#minRttAt + minRttLifetime;
   }
 
+  /** It was not seen because nothing was sent. */
+  postponeMinRtt(now: Instant): void {
+    this.#minRttAt = now;
+  }
+
   /** The queue was drained: what was seen since is the least round trip. */
   renewMinRtt(now: Instant): void {
     if (this.#recentMinRtt < Infinity) this.#minRtt = this.#recentMinRtt;

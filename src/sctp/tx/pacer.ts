@@ -41,9 +41,8 @@ export class Pacer {
 
   /** Time has passed. */
   advance(now: Instant): void {
-    const elapsed = now - this.#updatedAt;
-    if (!(elapsed > 0)) return;
-    this.#updatedAt = now;
+    const elapsed = Math.max(0, now - this.#updatedAt);
+    this.#updatedAt = Math.max(now, this.#updatedAt);
     if (this.#rate === Infinity) return;
     const quantum = this.#quantum;
     // Who had nothing to send has nothing to make up for.

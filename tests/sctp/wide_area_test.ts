@@ -1,0 +1,156 @@
+/** Row G3: how fast wide-area paths are, by default, and whom a link leaves how much. */
+import { ok } from "node:assert/strict";
+import { CubicCongestionControl } from "../../src/sctp/tx/cubic_congestion_control.ts";
+import { type Flow, WideArea, type WideAreaPath } from "./wide_area.ts";
+
+/** One path, what it is to carry in MB/s, and after how long, in ms. */
+interface Row {
+  readonly name: string;
+  readonly path: WideAreaPath;
+  readonly least: number;
+  readonly warmUp: number;
+}
+
+const rows: readonly Row[] = [
+  {
+    name: "200 Mbit/s, 50 ms, 1 % loss",
+    path: { mbits: 200, rttMs: 50, queueBytes: 1_000_000, loss: 0.01 },
+    least: 21,
+    warmUp: 1_000,
+  },
+  {
+    name: "500 Mbit/s, 100 ms, a queue of 2 MB",
+    path: { mbits: 500, rttMs: 100, queueBytes: 2_000_000 },
+    least: 54,
+    warmUp: 2_000,
+  },
+  {
+    name: "100 Mbit/s, 20 ms, 0.1 % loss",
+    path: { mbits: 100, rttMs: 20, queueBytes: 1_000_000, loss: 0.001 },
+    least: 11.3,
+    warmUp: 1_000,
+  },
+  {
+    name: "50 Mbit/s, 80 ms, 0.5 % loss, reordered by 10 ms",
+    path: { mbits: 50, rttMs: 80, queueBytes: 1_000_000, loss: 0.005, jitterMs: 10 },
+    least: 5.4,
+    warmUp: 2_000,
+  },
+  {
+    name: "100 Mbit/s, 30 ms, 5 % loss",
+    path: { mbits: 100, rttMs: 30, queueBytes: 1_000_000, loss: 0.05 },
+    least: 10,
+    warmUp: 1_000,
+  },
+  {
+    name: "100 Mbit/s, 30 ms, 10 % loss",
+    path: { mbits: 100, rttMs: 30, queueBytes: 1_000_000, loss: 0.1 },
+    least: 9.3,
+    warmUp: 1_000,
+  },
+  {
+    name: "100 Mbit/s, 30 ms, a queue of twenty packets",
+    path: { mbits: 100, rttMs: 30, queueBytes: 30_000 },
+    least: 9.8,
+    warmUp: 1_000,
+  },
+  {
+    name: "50 Mbit/s by a policer, 30 ms",
+    path: {
+      mbits: 1_000,
+      rttMs: 30,
+      queueBytes: 5_000_000,
+      policer: { bitsPerSecond: 50_000_000, burstBytes: 200_000 },
+    },
+    least: 5,
+    warmUp: 1_000,
+  },
+  {
+    name: "1 Mbit/s, 50 ms, 1 % loss",
+    path: { mbits: 1, rttMs: 50, queueBytes: 60_000, loss: 0.01 },
+    least: 0.095,
+    warmUp: 2_000,
+  },
+  {
+    name: "1 Gbit/s, 3 ms",
+    path: { mbits: 1_000, rttMs: 3, queueBytes: 1_000_000 },
+    least: 110,
+    warmUp: 300,
+  },
+];
+
+for (const { name, path, least, warmUp } of rows) {
+  Deno.test(`G3: ${least} MB/s over ${name}`, () => {
+    const world = new WideArea(1, path);
+    const flow = world.add();
+    world.runFor(warmUp);
+    world.mark();
+    // A slow path takes longer to show what it does.
+    world.runFor(path.mbits < 10 ? 20_000 : 1_000 + 100_000 / path.mbits);
+    const goodput = flow.goodput(world.now);
+    ok(goodput >= least, `${goodput} MB/s`);
+  });
+}
+
+Deno.test("a deep queue stays all but empty, and small messages take little more than a round trip", () => {
+  const world = new WideArea(2, { mbits: 20, rttMs: 30, queueBytes: 5_000_000 });
+  const flow = world.add({ isPinging: true });
+  world.runFor(2_000);
+  world.mark();
+  world.runFor(10_000);
+  ok(world.meanQueueMs < 10, `${world.meanQueueMs} ms of queue`);
+  const times = flow.pingTimes.toSorted((one, other) => one - other);
+  const slow = times[Math.floor(times.length * 0.99)] ?? Infinity;
+  ok(slow < 15 + 30, `${slow} ms`);
+});
+
+Deno.test("a path that was cut for 30 s is as fast as before within a second", () => {
+  const cuts = [{ from: 4_000, until: 34_000 }];
+  const world = new WideArea(3, { mbits: 100, rttMs: 50, queueBytes: 1_000_000, cuts });
+  const flow = world.add();
+  world.runFor(4_000);
+  flow.a.association.setReachable(false, world.now);
+  flow.z.association.setReachable(false, world.now);
+  world.runFor(29_100);
+  flow.a.association.setReachable(true, world.now);
+  flow.z.association.setReachable(true, world.now);
+  world.settle(flow);
+  world.runFor(1_000);
+  world.mark();
+  world.runFor(2_000);
+  const goodput = flow.goodput(world.now);
+  ok(goodput > 11, `${goodput} MB/s`);
+});
+
+/** The part of the first flow. */
+function shareOf([first, second]: readonly Flow[], now: number): number {
+  const one = first?.goodput(now) ?? 0;
+  return one / (one + (second?.goodput(now) ?? 0));
+}
+
+const cubic = (pieceLength: number) => new CubicCongestionControl(pieceLength);
+
+for (const queueBytes of [250_000, 750_000]) {
+  Deno.test(`a CUBIC flow gets its part beside a link, with a queue of ${queueBytes} B`, () => {
+    const world = new WideArea(4, { mbits: 50, rttMs: 40, queueBytes });
+    world.add();
+    world.add({ congestionControl: cubic, startAt: 2_000 });
+    world.runFor(8_000);
+    world.mark();
+    world.runFor(20_000);
+    const share = shareOf(world.flows, world.now);
+    ok(share > 0.25 && share < 0.75, `${share}`);
+  });
+}
+
+Deno.test("two links share a path", () => {
+  const world = new WideArea(5, { mbits: 50, rttMs: 40, queueBytes: 500_000 });
+  world.add();
+  world.add({ startAt: 2_000 });
+  world.runFor(10_000);
+  world.mark();
+  world.runFor(15_000);
+  const share = shareOf(world.flows, world.now);
+  ok(share > 0.4 && share < 0.6, `${share}`);
+  ok(world.meanQueueMs < 60, `${world.meanQueueMs} ms of queue`);
+});
