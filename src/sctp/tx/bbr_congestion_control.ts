@@ -59,8 +59,12 @@ const dieSides = 9_973;
 const lossyProbeWait = 2;
 /** So much under way, in parts of the BDP, before a probe even begins: others keep a queue. */
 const othersQueue = 1.1;
-/** Who shares a path that loses nothing probes more often, so that shares become equal: parts. */
-const sharedProbeWait = 0.3;
+/**
+ * Who shares a path that loses nothing probes more often, so that shares become equal; and who was
+ * slowed down by losses far below what was seen before, so that a hiccup does not last. In parts.
+ */
+const shortWait = 0.3;
+const heldBack = 0.9;
 /**
  * A probe goes on while each round delivers so much more: that is so where there is room, and for
  * who has less than half of a path that is shared.
@@ -325,8 +329,9 @@ export class BbrCongestionControl implements CongestionControl {
     const isFound = this.#model.maxRate >= this.#rateBeforeProbe * probeGrowth;
     const maxRounds = isFound ? nextProbeRounds : probeWait.maxRounds;
     const rounds = Math.min(packets, this.#isSettling ? settlingRounds : maxRounds);
-    const isSoon = this.#isShared && this.#inflightHigh === Infinity;
-    const part = isSoon ? sharedProbeWait : 1;
+    const isSharedInPeace = this.#isShared && this.#inflightHigh === Infinity;
+    const isHeldBack = this.#rateLow < heldBack * this.#model.maxRate;
+    const part = isSharedInPeace || isHeldBack ? shortWait : 1;
     return now > this.#cycleAt + this.#probeWait * part ||
       this.#model.roundCount >= this.#cycleRound + Math.max(1, rounds * part);
   }
