@@ -221,7 +221,10 @@ export class LinkDriver {
     if (this.#isEnding) return;
     const now = this.#now = performance.now();
     const { spans } = this.#config.workbench;
-    const count = this.#startDtls().open(bytes, start, end, spans, now);
+    const dtls = this.#startDtls();
+    const count = dtls.open(bytes, start, end, spans, now);
+    // What follows the last of a handshake may have come with it.
+    if (!this.#isConnected) this.#takeDtlsEvents(dtls, now);
     if (count > 0) this.#handleHeard(now);
     for (let span = 0; span < 2 * count && !this.#isEnding; span += 2) {
       this.#association.handlePacket(bytes, spans[span] ?? 0, spans[span + 1] ?? 0, now);

@@ -4,6 +4,8 @@
  * another WebRTC stack needs. All that is read is bounded and checked here, so that nothing of the
  * other side's text travels on as it came.
  */
+import { chunkTypes } from "../sctp/packet/chunk_type.ts";
+import { type InitFields, parseLoneInit, writeInit } from "../sctp/packet/init_chunk.ts";
 import { canonicalAddress } from "../socket/endpoint.ts";
 
 /** One ICE candidate over UDP (RFC 8839, section 5.1). */
@@ -32,6 +34,11 @@ export interface SessionDescription {
   readonly setup: "actpass" | "active" | "passive";
   readonly mid: string;
   readonly sctpPort: number;
+  /**
+   * a=sctp-init: an INIT chunk in base64; where both sides tell theirs, SCTP needs no handshake
+   * (draft-hancke-tsvwg-snap). In an answer only where the offer has one.
+   */
+  readonly sctpInit?: InitFields;
   /** The longest message the writer takes, in bytes; 0 for any. */
   readonly maxMessageSize: number;
   readonly candidates: readonly Candidate[];
@@ -50,6 +57,8 @@ const maxDescriptionLength = 32_768;
 const maxCandidateCount = 32;
 /** RFC 8841, section 6.1: what a missing a=max-message-size means. */
 const defaultMaxMessageSize = 65_536;
+/** An INIT chunk has 20 bytes and its parameters, of which there are few. */
+const initPattern = /^[A-Za-z0-9+/]{27,700}={0,2}$/;
 const mediaPattern = /^m=application [1-9]\d* UDP\/DTLS\/SCTP webrtc-datachannel/;
 const candidatePattern =
   /^candidate:([\w+/]{1,32}) 1 udp (\d{1,10}) ([\d.:a-f]{2,45}) (\d{1,5}) typ (host|srflx|prflx|relay)(?: |$)/i;
@@ -79,6 +88,7 @@ export function parseSessionDescription(
     return value;
   };
   const answers = attribute("aetherport-answers", /^\d{1,20}$/);
+  const sctpInit = parseSctpInit(lines);
   return {
     type,
     sessionId: /^o=\S+ (\d{1,20}) /m.exec(sdp)?.[1] ?? "0",
@@ -89,6 +99,7 @@ export function parseSessionDescription(
     setup: parseSetup(type, required("setup", /^(actpass|active|passive)$/)),
     mid: attribute("mid", /^[\w.-]{1,32}$/) ?? "0",
     sctpPort: parseSctpPort(attribute("sctp-port", /^\d{1,5}$/) ?? "5000"),
+    ...(sctpInit === undefined ? {} : { sctpInit }),
     maxMessageSize: Math.min(
       Number(attribute("max-message-size", /^\d{1,20}$/) ?? defaultMaxMessageSize),
       Number.MAX_SAFE_INTEGER,
@@ -188,6 +199,19 @@ export function parseCandidate(text: string): Candidate | undefined {
   };
 }
 
+/** One that cannot be read counts as none: then there is a handshake. */
+function parseSctpInit(lines: readonly string[]): InitFields | undefined {
+  const prefix = "a=sctp-init:";
+  const text = lines.find((line) => line.startsWith(prefix))?.slice(prefix.length).trim() ?? "";
+  if (!initPattern.test(text)) return undefined;
+  try {
+    return parseLoneInit(Uint8Array.fromBase64(text));
+  } catch {
+    // Its padding is not base64's.
+    return undefined;
+  }
+}
+
 function parseSctpPort(digits: string): number {
   const port = Number(digits);
   if (port < 1 || port > 65_535) {
@@ -198,7 +222,7 @@ function parseSctpPort(digits: string): number {
 
 /** Writes the SDP text, lines ended by CRLF. */
 export function writeSessionDescription(description: SessionDescription): string {
-  const { sessionId, answers, iceUfrag, icePwd, fingerprint, setup, mid } = description;
+  const { sessionId, answers, iceUfrag, icePwd, fingerprint, setup, mid, sctpInit } = description;
   return [
     "v=0",
     `o=- ${sessionId} 1 IN IP4 0.0.0.0`,
@@ -214,6 +238,9 @@ export function writeSessionDescription(description: SessionDescription): string
     `a=fingerprint:sha-256 ${fingerprint}`,
     `a=setup:${setup}`,
     `a=sctp-port:${description.sctpPort}`,
+    ...(sctpInit === undefined
+      ? []
+      : [`a=sctp-init:${writeInit(chunkTypes.init, sctpInit).toBase64()}`]),
     `a=max-message-size:${description.maxMessageSize}`,
     ...description.candidates.map((candidate) => `a=${writeCandidate(candidate)}`),
     description.hasAllCandidates ? "a=end-of-candidates" : "a=ice-options:trickle",

@@ -18,6 +18,8 @@ import { fingerprintOf } from "../identity/certificate.ts";
 import type { Judge } from "../identity/judge.ts";
 import { createSelfSigned } from "../identity/self_signed.ts";
 import type { Peer } from "../identity/verify.ts";
+import { createOwnInit } from "../sctp/own_init.ts";
+import type { InitFields } from "../sctp/packet/init_chunk.ts";
 import { PayloadStore } from "../sctp/payload_store.ts";
 import {
   chooseDatagramSockets,
@@ -123,6 +125,7 @@ interface Preparation {
   readonly path: Path;
   readonly identity: Identity;
   readonly aead: AeadChoice;
+  readonly ownInit: InitFields;
 }
 
 /** What this node shows on a link. */
@@ -166,10 +169,11 @@ export class WebRtcLinkFactory implements LinkFactory {
   }
 
   async createOffer({ judge, onCandidate }: LinkOptions = {}): Promise<LinkOffer> {
-    const { path, identity, aead } = await this.#prepare("controlling");
+    const preparation = await this.#prepare("controlling");
+    const { path, identity, ownInit } = preparation;
     await gather(path, onCandidate);
     const description = describe(path, identity, {
-      ...{ type: "offer", setup: "actpass", mid: "0" },
+      ...{ type: "offer", setup: "actpass", mid: "0", sctpInit: ownInit },
       candidates: path.candidates(),
       hasAllCandidates: onCandidate === undefined,
     });
@@ -181,7 +185,7 @@ export class WebRtcLinkFactory implements LinkFactory {
         const client = dtlsClientOf({ offer: description.setup, answer: answer.setup });
         const role = client === "offerer" ? "client" : "server";
         const timeout = connectTimeout;
-        return this.#createLink({ path, identity, aead, role, remote: answer, judge, timeout });
+        return this.#createLink({ ...preparation, role, remote: answer, judge, timeout });
       },
       withdraw: () => {
         if (!isAnswered) void path.close();
@@ -193,13 +197,15 @@ export class WebRtcLinkFactory implements LinkFactory {
     offer: SessionDescription,
     { judge, onCandidate }: LinkOptions = {},
   ): Promise<{ answer: SessionDescription; link: Link }> {
-    const { path, identity, aead } = await this.#prepare("controlled");
+    const preparation = await this.#prepare("controlled");
+    const { path, identity, ownInit } = preparation;
     const role = answererRole(offer, { isTrickled: onCandidate !== undefined });
     const timeout = onCandidate === undefined ? answererTimeout : connectTimeout;
     await gather(path, onCandidate);
-    const link = this.#createLink({ path, identity, aead, role, remote: offer, judge, timeout });
+    const link = this.#createLink({ ...preparation, role, remote: offer, judge, timeout });
     const answer = describe(path, identity, {
       ...{ type: "answer", setup: role === "client" ? "active" : "passive", mid: offer.mid },
+      ...(offer.sctpInit === undefined ? {} : { sctpInit: ownInit }),
       candidates: path.candidates(),
       hasAllCandidates: onCandidate === undefined,
     });
@@ -211,7 +217,8 @@ export class WebRtcLinkFactory implements LinkFactory {
     const certificate = await this.#options.certificate?.() ?? createSelfSigned(Date.now());
     const { iceServers, createPath } = this.#options;
     const path = createPath?.({ role, iceServers }) ?? await this.#createPath(role, aead);
-    return { path, identity: toIdentity(certificate), aead };
+    const ownInit = createOwnInit({ random: randomBytes });
+    return { path, identity: toIdentity(certificate), aead, ownInit };
   }
 
   async #createPath(role: PathOptions["role"], { provider }: AeadChoice): Promise<Path> {
@@ -340,7 +347,7 @@ function describe(
   { fingerprint }: Identity,
   rest: Pick<
     SessionDescription,
-    "type" | "setup" | "mid" | "candidates" | "hasAllCandidates"
+    "type" | "setup" | "mid" | "sctpInit" | "candidates" | "hasAllCandidates"
   >,
 ): SessionDescription {
   return {
@@ -388,7 +395,8 @@ class WebRtcLink implements Link {
   #unreadLength = 0;
 
   constructor(options: WebRtcLinkOptions) {
-    const { path, identity, aead, role, remote, judge, timeout, hold, store, workbench } = options;
+    const { path, identity, aead, ownInit, role, remote, judge, timeout, hold } = options;
+    const { store, workbench } = options;
     this.#path = path;
     this.windowBudget = new Budget(windowAllowance.link, options.windowBudget);
     this.peerFingerprint = remote.fingerprint;
@@ -431,6 +439,8 @@ class WebRtcLink implements Link {
         remotePort: remote.sctpPort,
         maxMessageLength,
         heartbeatInterval,
+        ownInit,
+        peerInit: peerInitOf(remote, ownInit),
       },
       maxChannelCount,
       peerMaxMessageLength: remote.maxMessageSize,
@@ -591,6 +601,13 @@ class WebRtcLink implements Link {
     if (code !== "peer-refused") return reason;
     return this.#refusal ?? "the other end's certificate is not the one its text names";
   }
+}
+
+/** libdatachannel gives back what it does not know of an offer: that is no INIT of its own. */
+function peerInitOf({ sctpInit }: SessionDescription, own: InitFields): InitFields | undefined {
+  const isEcho = sctpInit?.initiateTag === own.initiateTag &&
+    sctpInit.initialTsn === own.initialTsn;
+  return isEcho ? undefined : sctpInit;
 }
 
 /** What a path might take: more where both ends are this host. */

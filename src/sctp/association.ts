@@ -17,6 +17,7 @@ import {
   userInitiatedAbort,
 } from "./packet/error_cause.ts";
 import { maxErrorLength, writeError } from "./packet/error_chunk.ts";
+import type { InitFields } from "./packet/init_chunk.ts";
 import { parseHeartbeatInfo, writeHeartbeatAck } from "./packet/heartbeat_chunk.ts";
 import {
   hasValidChecksum,
@@ -113,6 +114,10 @@ export interface AssociationConfig extends Partial<OfferedCapabilities> {
   /** No packet is to be longer, whatever the path might take. */
   readonly maxPacketLength?: number;
   readonly congestionControl?: (pieceLength: number) => CongestionControl;
+  /** The INIT that the peer was told beforehand, of these same options; else one is made. */
+  readonly ownInit?: InitFields;
+  /** The INIT that the peer told beforehand, in answer to `ownInit`: there is no handshake then. */
+  readonly peerInit?: InitFields | undefined;
   /** For tests: random otherwise. */
   readonly initialTsn?: number;
   /** For tests: the first SSN and MID of every stream, at both ends. */
@@ -176,7 +181,10 @@ export class Association {
     return this.#context.peer?.receiver.heldLength ?? 0;
   }
 
-  /** Sends INIT. Both ends may do so (RFC 8831, section 6.2). Does nothing but in "closed". */
+  /**
+   * Sends INIT, where the INITs were not exchanged beforehand. Both ends may do so, and with INITs
+   * exchanged both have to (RFC 8831, section 6.2). Does nothing but in "closed".
+   */
   connect(now: Instant): void {
     if (this.#context.state === "closed") connect(this.#context, now);
   }

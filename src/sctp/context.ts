@@ -6,7 +6,8 @@ import { Heartbeat } from "./heartbeat.ts";
 import { writeAbort } from "./packet/abort_chunk.ts";
 import { protocolViolation } from "./packet/error_cause.ts";
 import { packetHeaderLength } from "./packet/packet_header.ts";
-import { readUint32 } from "../network_order.ts";
+import type { InitFields } from "./packet/init_chunk.ts";
+import { createOwnInit, offered } from "./own_init.ts";
 import { Outbox } from "./outbox.ts";
 import { PathMtu } from "./path_mtu.ts";
 import { Request, type RequestOptions } from "./request.ts";
@@ -17,8 +18,6 @@ import { BbrCongestionControl } from "./tx/bbr_congestion_control.ts";
 import { RetransmissionTimeout } from "./tx/retransmission_timeout.ts";
 import { Transmitter } from "./tx/transmitter.ts";
 
-/** Twice what is under way on a path of 500 Mbit/s and 100 ms, and what a lost packet holds back. */
-const defaultReceiveWindow = 16_777_216;
 const defaultMaxMessageLength = 262_144;
 /** RFC 9260 section 16: HB.interval. */
 const defaultHeartbeatInterval = 30_000;
@@ -56,9 +55,8 @@ export interface PeerDescription {
 export class Context {
   readonly config: AssociationConfig;
   readonly offered: OfferedCapabilities;
-  readonly localTag: number;
-  readonly localInitialTsn: number;
-  readonly receiveWindow: number;
+  /** What the peer is told, or was. */
+  readonly ownInit: InitFields;
   readonly timeout = new RetransmissionTimeout(timeoutOptions);
   readonly transmitter: Transmitter;
   readonly heartbeat: Heartbeat;
@@ -76,13 +74,8 @@ export class Context {
   constructor(config: AssociationConfig) {
     const { random, store } = config;
     this.config = config;
-    this.offered = {
-      isInterleavingOffered: config.isInterleavingOffered ?? true,
-      isZeroChecksumAcceptable: config.isZeroChecksumAcceptable ?? true,
-    };
-    this.localTag = createTag(random);
-    this.localInitialTsn = config.initialTsn ?? readUint32(random(4), 0);
-    this.receiveWindow = config.receiveWindow ?? defaultReceiveWindow;
+    this.offered = offered(config);
+    this.ownInit = config.ownInit ?? createOwnInit(config);
     this.#maxPacketLength = config.maxPacketLength ?? defaultMaxPacketLength;
     this.pathMtu = new PathMtu(random);
     const interval = config.heartbeatInterval ?? defaultHeartbeatInterval;
@@ -90,7 +83,7 @@ export class Context {
     const { packetLength } = this.pathMtu;
     this.transmitter = new Transmitter({
       store,
-      initialTsn: this.localInitialTsn,
+      initialTsn: this.ownInit.initialTsn,
       timeout: this.timeout,
       congestionControl: config.congestionControl?.(packetLength) ??
         new BbrCongestionControl(packetLength),
@@ -100,6 +93,10 @@ export class Context {
       initialMessageNumber: config.initialMessageNumber,
     });
     this.applyPacketLength();
+  }
+
+  get localTag(): number {
+    return this.ownInit.initiateTag;
   }
 
   /** Whether it is over. */
@@ -128,7 +125,7 @@ export class Context {
       store,
       initialTsn,
       isInterleaved,
-      windowLength: this.receiveWindow,
+      windowLength: this.ownInit.advertisedReceiverWindowCredit,
       maxMessageLength: maxMessageLength ?? defaultMaxMessageLength,
       deliver: (streamId, ppid, bytes, start, end) => {
         if (!this.isEnded) handler.handleMessage(streamId, ppid, bytes, start, end);
@@ -241,7 +238,7 @@ export class Context {
     const { queue } = this.transmitter;
     const { handler } = this.config;
     return new StreamReset({
-      localInitialTsn: this.localInitialTsn,
+      localInitialTsn: this.ownInit.initialTsn,
       peerInitialTsn,
       context: {
         takeResets: (maxCount) => queue.takeResets(maxCount),
@@ -265,9 +262,4 @@ export class Context {
       },
     });
   }
-}
-
-/** A verification tag: any number but 0 (RFC 9260, section 5.3.1). */
-export function createTag(random: (length: number) => Uint8Array): number {
-  return readUint32(random(4), 0) || 1;
 }

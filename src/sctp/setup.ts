@@ -1,7 +1,8 @@
 /** How an association comes about: RFC 9260, section 5. */
 import type { Instant } from "../sans_io.ts";
-import { agree, offer } from "./capabilities.ts";
-import { type Context, createTag } from "./context.ts";
+import { agree } from "./capabilities.ts";
+import type { Context } from "./context.ts";
+import { createTag } from "./own_init.ts";
 import { writeAbort } from "./packet/abort_chunk.ts";
 import { chunkTypes } from "./packet/chunk_type.ts";
 import { writeCookieAck, writeCookieEcho } from "./packet/cookie_chunk.ts";
@@ -12,18 +13,24 @@ import {
   unrecognizedParameters,
 } from "./packet/error_cause.ts";
 import { maxErrorLength, writeError } from "./packet/error_chunk.ts";
-import { type InitFields, parseInit, writeInit } from "./packet/init_chunk.ts";
+import { type InitFields, isUsableInit, parseInit, writeInit } from "./packet/init_chunk.ts";
 import { type StateCookie, writeStateCookie } from "./state_cookie.ts";
 
-/** RFC 8831 section 6.2: all streams there can be. */
-const streamCount = 65_535;
 /** RFC 9260 section 16: Valid.Cookie.Life, in ms. */
 const cookieLifetime = 60_000;
 
-/** Section 5.1, A: sends INIT. */
+/**
+ * Section 5.1, A: sends INIT; but where each end was told the other's beforehand, nothing is left to
+ * say (draft-hancke-tsvwg-snap).
+ */
 export function connect(context: Context, now: Instant): void {
+  const { ownInit, config: { peerInit } } = context;
+  if (peerInit !== undefined) {
+    adoptInit(context, peerInit, now);
+    return context.establish(now);
+  }
   context.state = "cookie-wait";
-  const chunk = writeInit(chunkTypes.init, ownInit(context, context.localTag));
+  const chunk = writeInit(chunkTypes.init, ownInit);
   context.startRequest({ chunk: () => chunk, name: "INIT" }, now);
 }
 
@@ -40,7 +47,7 @@ export function handleInit(
 ): void {
   const init = parseInit(bytes, start, end);
   if (init === undefined) return;
-  if (!isUsable(init)) {
+  if (!isUsableInit(init)) {
     return context.outbox.reply(init.initiateTag, refusal("an INIT without a tag or streams"));
   }
   // Section 9.2: "If an endpoint is in the SHUTDOWN-ACK-SENT state and receives an INIT chunk ...,
@@ -61,7 +68,7 @@ export function handleInit(
     peerTieTag: peer?.tag ?? 0,
   }, context.config.mac);
   const { unrecognized } = init;
-  const answer = { ...ownInit(context, localTag), stateCookie, unrecognized };
+  const answer = { ...context.ownInit, initiateTag: localTag, stateCookie, unrecognized };
   context.outbox.reply(init.initiateTag, writeInit(chunkTypes.initAck, answer));
 }
 
@@ -79,17 +86,12 @@ export function handleInitAck(
   const init = parseInit(bytes, start, end);
   if (init === undefined) return;
   const { stateCookie, unrecognized } = init;
-  if (!isUsable(init) || stateCookie === undefined) {
+  if (!isUsableInit(init) || stateCookie === undefined) {
     const problem = "an INIT ACK without a tag, streams or a cookie";
     context.outbox.reply(init.initiateTag, refusal(problem));
     return context.end("protocol", `the peer sent ${problem}`, now);
   }
-  context.adoptPeer({
-    tag: init.initiateTag,
-    initialTsn: init.initialTsn,
-    window: init.advertisedReceiverWindowCredit,
-    capabilities: agree(context.offered, init),
-  }, now);
+  adoptInit(context, init, now);
   if (unrecognized.length > 0) {
     context.outbox.add(writeError([unrecognizedParameters(unrecognized)], maxErrorLength));
   }
@@ -138,6 +140,15 @@ function acceptCookie(context: Context, now: Instant): void {
   ) context.establish(now);
 }
 
+function adoptInit(context: Context, init: InitFields, now: Instant): void {
+  context.adoptPeer({
+    tag: init.initiateTag,
+    initialTsn: init.initialTsn,
+    window: init.advertisedReceiverWindowCredit,
+    capabilities: agree(context.offered, init),
+  }, now);
+}
+
 function adoptCookie(context: Context, cookie: StateCookie, now: Instant): void {
   context.adoptPeer({
     tag: cookie.peerTag,
@@ -156,24 +167,6 @@ function handleRestart(context: Context, now: Instant): void {
   // Departs from section 5.2.4.1: data channels do not outlive it, so whoever made this association
   // is to make another.
   context.end("restarted", "the peer has begun the association anew", now);
-}
-
-function ownInit(context: Context, initiateTag: number): InitFields {
-  return {
-    initiateTag,
-    advertisedReceiverWindowCredit: context.receiveWindow,
-    outboundStreams: streamCount,
-    inboundStreams: streamCount,
-    initialTsn: context.localInitialTsn,
-    ...offer(context.offered),
-    stateCookie: undefined,
-    unrecognized: [],
-  };
-}
-
-/** Section 3.3.2: a tag of 0 and no streams are errors. */
-function isUsable({ initiateTag, outboundStreams, inboundStreams }: InitFields): boolean {
-  return initiateTag !== 0 && outboundStreams !== 0 && inboundStreams !== 0;
 }
 
 function refusal(problem: string): Uint8Array {

@@ -91,7 +91,8 @@ Deno.test(
   () =>
     onFakeLink({}, async ({ time, network, a, z }) => {
       const channel = a.open();
-      await time.pass(60_000);
+      // Between two heartbeats, so that both nodes have heard the other as late.
+      await time.pass(60_500);
       network.isSilent = true;
       const begun = time.now;
       await time.passUntil(() => a.healths.length === 1 && z.healths.length === 1, "silence");

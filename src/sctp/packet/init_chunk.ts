@@ -25,6 +25,7 @@ import { readUint16, readUint32, writeUint16, writeUint32 } from "../../network_
 /** The fields before the parameters, without the chunk header, in bytes. */
 const fixedLength = 16;
 
+const initType = 1;
 const stateCookieType = 7;
 const unrecognizedParameterType = 8;
 /** RFC 9653, section 4. */
@@ -129,6 +130,24 @@ function reportable(unknown: readonly Parameter[]): Uint8Array[] {
     reported.push(writeParameter(type, value).subarray(0, length));
   }
   return reported;
+}
+
+/**
+ * Reads what is to be a whole INIT chunk and nothing else, from outside a packet. Undefined also
+ * where its tag or its counts of streams are 0 (RFC 9260, section 3.3.2).
+ */
+export function parseLoneInit(bytes: Uint8Array): InitFields | undefined {
+  const isWhole = bytes.length >= chunkHeaderLength && bytes[0] === initType &&
+    readUint16(bytes, 2) === bytes.length;
+  const init = isWhole ? parseInit(bytes, 0, bytes.length) : undefined;
+  return init !== undefined && isUsableInit(init) ? init : undefined;
+}
+
+/** RFC 9260, section 3.3.2: a tag of 0 and no streams are errors. */
+export function isUsableInit(
+  { initiateTag, outboundStreams, inboundStreams }: InitFields,
+): boolean {
+  return initiateTag !== 0 && outboundStreams !== 0 && inboundStreams !== 0;
 }
 
 /** A whole INIT (1) or INIT ACK (2), padded. */
