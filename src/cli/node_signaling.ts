@@ -1,5 +1,6 @@
 /** What makes a node's links, and how it finds other nodes. */
 import type { BufferPool } from "../buffer_pool.ts";
+import type { AeadChoice } from "../crypto/choose_aead.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
 import { WebRtcLinkFactory } from "../link/webrtc_link.ts";
@@ -31,15 +32,18 @@ export interface SignalingParts {
 /** Makes what makes links, which chooses at once how; `hold` is in ms. */
 export function createLinkFactory(
   { iceServers, isRelayOnly, hold }: NodeOptions & { readonly hold?: number | undefined },
-  { identities, pool }: {
+  { identities, pool, aead }: {
     readonly identities: NodeIdentitySource | undefined;
     readonly pool: BufferPool;
+    /** What protects records, where that is being chosen already. */
+    readonly aead?: Promise<AeadChoice>;
   },
 ): LinkFactory {
   const factory = new WebRtcLinkFactory({
     iceServers,
     isRelayOnly,
     pool,
+    ...(aead === undefined ? {} : { chooseAead: () => aead }),
     ...(hold === undefined ? {} : { hold }),
     ...(identities === undefined ? {} : { certificate: () => identities.current() }),
   });

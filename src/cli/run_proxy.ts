@@ -23,9 +23,12 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const { forwards, allows, exitOnFailure } = options;
   const node = new Node({ forwards, allowList: new AllowList(allows), pool });
   node.listen();
-  // Links take longer to load than listeners: connections may wait for them already.
+  // Links take longer to load than listeners: connections may wait for them already. The choice
+  // takes another process for a while, which goes on meanwhile.
+  const { chooseAead } = await import("../crypto/choose_aead.ts");
+  const aead = chooseAead();
   const { createLinkFactory, startAetherlight, startTty } = await import("./node_signaling.ts");
-  const factory = createLinkFactory(options, { identities, pool });
+  const factory = createLinkFactory(options, { identities, pool, aead });
   const adopt: SignalingParts["adopt"] = (...link) => node.adopt(...link);
   const parts = { options, factory, identities, exitOnFailure, adopt };
   const signaling = options.signaling.type === "tty"

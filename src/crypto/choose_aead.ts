@@ -6,7 +6,7 @@ import { nodeAead } from "./node_aead.ts";
 import { timedLength, timeSeals } from "./time_seals.ts";
 
 /** Both timings together, in ms. */
-const timingLength = 20;
+const timingLength = 5;
 
 /** What was chosen. */
 export interface AeadChoice {

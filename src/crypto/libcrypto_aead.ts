@@ -18,7 +18,7 @@ import { LibcryptoKey } from "./libcrypto_key.ts";
 import { timeSeals } from "./time_seals.ts";
 
 /** Both sources are tried for so long together, in ms. */
-const choosingLength = 8;
+const choosingLength = 4;
 
 /** What the copies may take, of the time that a provider's ciphers take, to be worth it. */
 const worthwhile = 0.97;

@@ -1,5 +1,6 @@
 /** Session descriptions to start from, and to draw. */
 import fc from "fast-check";
+import { createOwnInit } from "../../src/sctp/own_init.ts";
 import type { Candidate, SessionDescription } from "../../src/link/session_description.ts";
 
 /** An offer with one candidate. */
@@ -12,6 +13,7 @@ export const sampleDescription: SessionDescription = {
   setup: "actpass",
   mid: "0",
   sctpPort: 5000,
+  sctpInit: createOwnInit({ random: (length) => new Uint8Array(length).fill(length) }),
   maxMessageSize: 262_144,
   candidates: [
     {

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import type { Channel } from "../../src/link/link.ts";
+import type { SessionDescription } from "../../src/link/session_description.ts";
 import type { Weather } from "../fakes/path_pair.ts";
 import { Random } from "../sim/random.ts";
 import { nothingLeft, onFakeLink, onFakeStage } from "./link_stage.ts";
@@ -73,6 +74,25 @@ Deno.test(
       return Promise.resolve();
     }),
 );
+
+for (const isGivenBack of [false, true]) {
+  const name = isGivenBack ? "an answer gives the offer's INIT back" : "an offer has no INIT";
+  Deno.test(`where ${name}, SCTP shakes hands`, nothingLeft, () => {
+    let init: SessionDescription["sctpInit"];
+    const carryOffer = ({ sctpInit, ...offer }: SessionDescription) => {
+      init = sctpInit;
+      return offer;
+    };
+    const carryAnswer = (answer: SessionDescription) => {
+      assert.equal(answer.sctpInit, undefined);
+      return isGivenBack && init !== undefined ? { ...answer, sctpInit: init } : answer;
+    };
+    return onFakeLink({ delay: 5, carryOffer, carryAnswer }, async ({ time, a, z }) => {
+      a.open().sendAll(new Uint8Array(1_000));
+      await time.passUntil(() => z.channels[0]?.receivedLength === 1_000, "data");
+    });
+  });
+}
 
 Deno.test("both nodes name the path", nothingLeft, () =>
   onFakeLink({}, ({ a, z }) => {

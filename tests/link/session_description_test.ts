@@ -53,6 +53,9 @@ const chromeOffer = [
   "",
 ].join("\r\n");
 
+/** An INIT with FORWARD TSN, three extensions and a zero checksum for DTLS. */
+const initText = "AQAAKBI0VngAUAAA//////xOnm/AAAAEgAgAB4LAQACAAQAIAAAAAQ==";
+
 /** As Firefox writes it: the fingerprint before the m= line, UDP in capitals. */
 const firefoxOffer = [
   "v=0",
@@ -409,3 +412,39 @@ Deno.test("a text cut short is refused or has lost candidates only", () => {
   }
   throws(() => parseSessionDescription("offer", chromeOffer.slice(0, 900)), DescriptionError);
 });
+
+Deno.test("the INIT that a description tells is read", () => {
+  const { sctpInit } = parseSessionDescription(
+    "offer",
+    `${chromeOffer}a=sctp-init:${initText}\r\n`,
+  );
+  deepEqual(sctpInit, {
+    initiateTag: 0x12345678,
+    advertisedReceiverWindowCredit: 5_242_880,
+    outboundStreams: 65_535,
+    inboundStreams: 65_535,
+    initialTsn: 0xfc4e9e6f,
+    supportedExtensions: [130, 192, 64],
+    isForwardTsnSupported: true,
+    zeroChecksumMethod: 1,
+    stateCookie: undefined,
+    unrecognized: [],
+  });
+});
+
+/** One after the other is wrong with it. */
+const unusableInits: Readonly<Record<string, string>> = {
+  "is empty": "",
+  "is no base64": "AQAAKBI0VngAUAAA//////xOnm/AAAAEgAgAB4LAQACAAQAIAAAAAQ=",
+  "is cut": initText.slice(0, 52),
+  "is another chunk": `Ag${initText.slice(2)}`,
+  "has the tag 0": initText.replace("KBI0Vng", "KAAAAAA"),
+  "has no streams": initText.replace("//////", "AAAAAA"),
+  "is too long": initText.slice(0, 52).repeat(20),
+};
+for (const [name, text] of Object.entries(unusableInits)) {
+  Deno.test(`an INIT that ${name} counts as none`, () => {
+    const description = parseSessionDescription("offer", `${chromeOffer}a=sctp-init:${text}\r\n`);
+    equal(description.sctpInit, undefined);
+  });
+}

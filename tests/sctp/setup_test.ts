@@ -16,7 +16,9 @@ import {
   writeShutdownComplete,
 } from "../../src/sctp/packet/shutdown_chunk.ts";
 import { writeForwardTsn } from "../../src/sctp/packet/forward_tsn_chunk.ts";
+import { createOwnInit } from "../../src/sctp/own_init.ts";
 import type { End } from "../sim/pair.ts";
+import { Random } from "../sim/random.ts";
 import {
   connectBoth,
   connectedPair,
@@ -129,6 +131,53 @@ class Alone {
     return this.give(writePacket({ tag, chunks: [writeCookieEcho(cookie), ...more] }));
   }
 }
+
+/** Both ends' INITs, told beforehand, and what each is made with. */
+function exchangedInits(changes: { readonly a?: object; readonly z?: object } = {}) {
+  const random = new Random(11);
+  const inits = (["a", "z"] as const).map((end) => {
+    const options = { random: (length: number) => random.bytes(length), ...changes[end] };
+    return { options, ownInit: createOwnInit(options) };
+  });
+  const [a, z] = inits as [typeof inits[0], typeof inits[0]];
+  return {
+    configOfA: { ...a.options, ownInit: a.ownInit, peerInit: z.ownInit },
+    configOfZ: { ...z.options, ownInit: z.ownInit, peerInit: a.ownInit },
+  };
+}
+
+for (const initialTsn of [1_000, 0xffff_fffe]) {
+  Deno.test(`ends that were told each other's INIT are up at once (TSN ${initialTsn})`, () => {
+    const pair = createPair({
+      seed: 1,
+      ...exchangedInits({ a: { initialTsn }, z: { isInterleavingOffered: false } }),
+    });
+    const types = new Set<number>();
+    pair.tap(({ bytes }) => readPacket(bytes).chunks.forEach(({ type }) => types.add(type)));
+    equal(connectBoth(pair), 0);
+    for (const end of ["a", "z"] as const) {
+      for (const text of ["one", "two", "three"]) sendText(pair, end, text);
+    }
+    pair.runFor(1_000);
+    deepEqual([textsOf(pair, "a"), textsOf(pair, "z")], [["one", "two", "three"], [
+      "one",
+      "two",
+      "three",
+    ]]);
+    const { init, initAck, cookieEcho, cookieAck, iData } = chunkTypes;
+    for (const type of [init, initAck, cookieEcho, cookieAck, iData]) equal(types.has(type), false);
+    ok(types.has(chunkTypes.data), "one of them knows no I-DATA");
+  });
+}
+
+Deno.test("an end that was told no INIT shakes hands with one that told its own", () => {
+  const { configOfA: { ownInit } } = exchangedInits();
+  const pair = createPair({ seed: 1, configOfA: { ownInit } });
+  connectBoth(pair);
+  sendText(pair, "a", "one");
+  pair.runFor(1_000);
+  deepEqual(textsOf(pair, "z"), ["one"]);
+});
 
 Deno.test("S1: a packet with a wrong tag changes nothing, whatever it carries", () => {
   for (const [name, chunk] of Object.entries(chunksOfAllTypes)) {
