@@ -30,6 +30,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
       "datachannel",
       "ice",
       "sctp",
+      "crypto",
       "dtls",
       "socket",
       "signaling",
