@@ -1,4 +1,5 @@
 /** What Linux tells of processes, and the end of all that a benchmark has started. */
+import { beforeDeadline } from "../tests/peers/deadline.ts";
 
 /** USER_HZ, the unit of times in /proc: 100 wherever Deno runs. */
 const ticksPerSecond = 100;
@@ -69,14 +70,10 @@ function kill(pid: number): void {
 }
 
 /** Rejects where something takes longer than it may, in ms. */
-export async function within<Value>(
+export function within<Value>(
   limit: number,
   what: string,
   value: Promise<Value>,
 ): Promise<Value> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what} took more than ${limit / 1000} s`)), limit);
-  });
-  return await Promise.race([value, late]).finally(() => clearTimeout(timer));
+  return beforeDeadline(value, () => `${what} took more than ${limit / 1000} s`, limit);
 }

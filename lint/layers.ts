@@ -56,7 +56,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
   identity: { imports: [] },
 }));
 
-/** The one file of `src/` that the server and the nodes share. */
+/** The one file of `src/` that the server imports: it shares that with the nodes. */
 const WIRE_TYPES = "src/signaling/wire.ts";
 
 /** Read by whoever has to tell the version. */

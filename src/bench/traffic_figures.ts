@@ -1,4 +1,5 @@
 /** What a link has sent, and had to send again: loss, as its sender sees it. */
+import { parseObject } from "../parse_object.ts";
 
 /** What one end of a link has sent since it is up. User data, in bytes. */
 export interface TrafficFigures {
@@ -29,16 +30,6 @@ export function parseTraffic(text: string): TrafficFigures | undefined {
   const { sent, resent } = parseObject(text);
   if (!isCount(sent) || !isCount(resent) || resent > sent) return undefined;
   return { sent, resent };
-}
-
-function parseObject(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
-  } catch {
-    // Not JSON: it tells nothing.
-    return {};
-  }
 }
 
 function isCount(value: unknown): value is number {

@@ -25,6 +25,7 @@ import {
   chooseDatagramSockets,
   type DatagramSocketsChoice,
 } from "../socket/choose_datagram_sockets.ts";
+import { describeKind } from "./describe_kind.ts";
 import type { IceServer } from "./ice_server.ts";
 import type {
   Channel,
@@ -406,13 +407,12 @@ class WebRtcLink implements Link {
       workbench,
       handler: {
         handleUp: (selected) => this.#handleUp(selected),
-        handleMoved: ({ local, remote, isRelayed }) => {
-          const kind = isRelayed ? "relayed" : "direct";
+        handleMoved: (selected) => {
           log.info("the link goes another way: {local} to {remote}, {kind}", {
             event: "link-moved",
-            local,
-            remote,
-            kind,
+            local: selected.local,
+            remote: selected.remote,
+            kind: describeKind(selected),
           });
         },
         handleHealth: (health) => this.handler?.handleHealth?.(health),

@@ -10,6 +10,7 @@ import type { BufferPool } from "../buffer_pool.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
 import { TcpForward } from "../forward/tcp_egress.ts";
 import { serveTcpChannel } from "../forward/tcp_ingress.ts";
+import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
 
@@ -166,7 +167,7 @@ export class Node {
     void serve(channel, link);
   }
 
-  #handleUp(link: Link, adopted: Adopted, { local, remote, isRelayed, ...path }: LinkPath): void {
+  #handleUp(link: Link, adopted: Adopted, path: LinkPath): void {
     adopted.upAt = performance.now();
     // The map is in the order in which links came up: the first that is up has been so longest.
     this.#links.delete(link);
@@ -174,9 +175,9 @@ export class Node {
     log.info("link to {peer} is up, {kind}: {local} to {remote}{roundTrip}", {
       event: "link-up",
       peer: nameOf(link),
-      kind: describeKind({ isRelayed, obstacle: path.obstacle }),
-      local,
-      remote,
+      kind: describeKind(path),
+      local: path.local,
+      remote: path.remote,
       roundTrip: path.rtt === undefined ? "" : `, ${path.rtt.toFixed(1)} ms there and back`,
     });
     this.#replaceOthers(link, adopted);
@@ -222,9 +223,8 @@ export class Node {
    * back after a cut, is heard there too: what is open goes on to its end.
    */
   #replaceOthers(link: Link, { route }: Adopted): void {
-    for (const [other, adopted] of this.#links) {
-      const isTwin = other !== link && isSamePeer(other, link) && adopted.route === route;
-      if (!isTwin || adopted.upAt === undefined) continue;
+    for (const [other, adopted] of this.#twinsOf(link, route)) {
+      if (adopted.upAt === undefined) continue;
       if (adopted.isLost || other.silence >= silentAfter) {
         adopted.graceTimer ??= setTimeout(() => {
           if (other.silence >= returnGrace) void other.close(replacedReason);
@@ -237,9 +237,15 @@ export class Node {
   /** Whether its peer has made another link since the last of it was heard here. */
   #isReplaced(link: Link, { route }: Adopted): boolean {
     const heardAt = performance.now() - link.silence;
-    return [...this.#links].some(([other, { upAt = -Infinity, ...adopted }]) =>
-      other !== link && isSamePeer(other, link) && adopted.route === route &&
+    return this.#twinsOf(link, route).some(([other, { upAt = -Infinity }]) =>
       other.state === "up" && upAt > heardAt
+    );
+  }
+
+  /** The other links to the same node, of the same route. */
+  #twinsOf(link: Link, route: string | undefined): [Link, Adopted][] {
+    return [...this.#links].filter(([other, adopted]) =>
+      other !== link && isSamePeer(other, link) && adopted.route === route
     );
   }
 
@@ -254,11 +260,6 @@ function serves(linkRoute: string | undefined, route: string | undefined): boole
 
 function isSamePeer(one: Link, other: Link): boolean {
   return one.peerFingerprint === other.peerFingerprint;
-}
-
-function describeKind({ isRelayed, obstacle }: Pick<LinkPath, "isRelayed" | "obstacle">): string {
-  if (!isRelayed) return "direct";
-  return obstacle === undefined ? "relayed" : `relayed (${obstacle})`;
 }
 
 /** The other node as the log names it: by certificate, or else by the fingerprint's beginning. */

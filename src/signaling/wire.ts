@@ -1,10 +1,12 @@
 /**
  * What goes over the wire between the aetherlight server and its clients: paths, limits, messages,
- * and a strict parser for each. The server and the nodes share this file and nothing else, and
- * neither trusts the other: every parser takes any input, throws nothing, and answers undefined for
- * what is not exactly a message of its kind. docs/aetherlight.md is the same in prose.
+ * and a strict parser for each. The server and the nodes share this file, with the little that it
+ * imports, and nothing else, and neither trusts the other: every parser takes any input, throws
+ * nothing, and answers undefined for what is not exactly a message of its kind. docs/aetherlight.md
+ * is the same in prose.
  */
 import { createHash } from "node:crypto";
+import { asObject, type Fields, parseObject } from "../parse_object.ts";
 
 /** The WebSocket subprotocol of this version. */
 export const WEBSOCKET_PROTOCOL = "aetherlight.v1";
@@ -355,19 +357,4 @@ function isErrorCode(text: string): text is ErrorCode {
 
 function isChallenge(text: unknown): text is string {
   return typeof text === "string" && /^[\w-]{1,200}$/.test(text);
-}
-
-type Fields = Readonly<Record<string, unknown>>;
-
-function parseObject(text: string): Fields {
-  try {
-    return asObject(JSON.parse(text));
-  } catch (error) {
-    if (error instanceof SyntaxError) return {};
-    throw error;
-  }
-}
-
-function asObject(value: unknown): Fields {
-  return typeof value === "object" && value !== null ? { ...value } : {};
 }

@@ -6,6 +6,7 @@
  */
 import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../message_of.ts";
+import { AcceptPause } from "./accept_pause.ts";
 import { formatEndpoint } from "./endpoint.ts";
 import { type Libc, NativeBlock } from "./libc.ts";
 import {
@@ -19,12 +20,13 @@ import {
   shutdownWrite,
   streamType,
 } from "./linux_constants.ts";
+import type { SocketAddress } from "./datagram.ts";
 import type { NativeSystem } from "./native_system.ts";
+import { bindAddress } from "./open_descriptor.ts";
 import type { Pollable } from "./readiness_poller.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
 import { SocketOptions } from "./socket_options.ts";
 import {
-  acceptPause,
   backlog,
   type DialOptions,
   type ListenOptions,
@@ -228,7 +230,7 @@ class NativeTcpListener implements TcpListener, Pollable {
   readonly #peer = new NativeBlock(2 * addressRoom);
   /** -1 when closed. */
   #descriptor: number;
-  #pause: number = acceptPause.min;
+  readonly #pause = new AcceptPause();
   #pauseTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(system: NativeSystem, { host, port, onConnection }: ListenOptions) {
@@ -241,7 +243,8 @@ class NativeTcpListener implements TcpListener, Pollable {
       const local = listenAt(libc, this.#descriptor, encoded);
       this.port = local.port;
       this.address = formatEndpoint({ host: local.address, port: local.port });
-      this.#resume();
+      const problem = system.poller.add(this.#descriptor, this);
+      if (problem !== undefined) throw new Error(`cannot wait for connections: ${problem}`);
     } catch (error) {
       libc.close(this.#descriptor);
       throw error;
@@ -273,7 +276,7 @@ class NativeTcpListener implements TcpListener, Pollable {
     const [address, length] = [this.#peer.pointer(0), this.#peer.pointer(addressRoom)];
     const descriptor = libc.accept4(this.#descriptor, address, length, acceptFlags);
     if (descriptor < 0) return this.#handleRefused(libc.errno());
-    this.#pause = acceptPause.min;
+    this.#pause.end();
     const { address: host = "", port = 0 } = readSockaddr(this.#peer.view, 0) ?? {};
     const remote = formatEndpoint({ host, port });
     try {
@@ -292,21 +295,22 @@ class NativeTcpListener implements TcpListener, Pollable {
     if (error === errno.EAGAIN) return false;
     // A client that reset before it was accepted shows here; it is no trouble of ours.
     if (error === errno.ECONNABORTED || error === errno.EINTR) return true;
-    if (this.#pause === acceptPause.min) {
-      log.warn("cannot accept a connection on {address}, trying on: {problem}", {
-        address: this.address,
-        problem: messageOf(systemError("accept", error)),
-      });
-    }
     void this.#system.poller.remove(this.#descriptor);
-    this.#pauseTimer = setTimeout(() => this.#resume(), this.#pause);
-    this.#pause = Math.min(this.#pause * 2, acceptPause.max);
+    this.#pauseTimer = setTimeout(
+      () => this.#resume(),
+      this.#pause.begin(this.address, systemError("accept", error)),
+    );
     return false;
   }
 
+  /** Where the system has nothing for that either, it is tried again as well. */
   #resume(): void {
     const problem = this.#system.poller.add(this.#descriptor, this);
-    if (problem !== undefined) throw new Error(`cannot wait for connections: ${problem}`);
+    if (problem === undefined) return;
+    this.#pauseTimer = setTimeout(
+      () => this.#resume(),
+      this.#pause.begin(this.address, new Error(`cannot wait for connections: ${problem}`)),
+    );
   }
 }
 
@@ -323,24 +327,12 @@ function openSocket(libc: Libc, encoded: Uint8Array): number {
 }
 
 /** Binds and listens; where that is. */
-function listenAt(
-  libc: Libc,
-  descriptor: number,
-  encoded: Uint8Array,
-): { readonly address: string; readonly port: number } {
-  const options = new SocketOptions(libc, descriptor);
-  options.set(option.reuseAddress, 1);
+function listenAt(libc: Libc, descriptor: number, encoded: Uint8Array): SocketAddress {
   // As with Deno: [::] takes IPv4 too, where the system has it so.
-  const block = new NativeBlock(2 * addressRoom);
-  block.bytes.set(encoded);
-  if (libc.bind(descriptor, block.pointer(0), encoded.length) !== 0) {
-    throw systemError("bind", libc.errno());
-  }
+  new SocketOptions(libc, descriptor).set(option.reuseAddress, 1);
+  const local = bindAddress(libc, descriptor, encoded);
+  if (local === undefined) throw systemError("bind", libc.errno());
   if (libc.listen(descriptor, backlog) !== 0) throw systemError("listen", libc.errno());
-  block.view.setUint32(addressRoom, sockaddrLength.ipv6, true);
-  const isNamed = libc.getsockname(descriptor, block.pointer(0), block.pointer(addressRoom)) === 0;
-  const local = isNamed ? readSockaddr(block.view, 0) : undefined;
-  if (local === undefined) throw systemError("getsockname", libc.errno());
   return local;
 }
 

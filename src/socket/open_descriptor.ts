@@ -49,6 +49,15 @@ function bindDescriptor(
   },
 ): SocketAddress | undefined {
   setOptions(libc, { descriptor, addressFamily: family });
+  return bindAddress(libc, descriptor, encoded);
+}
+
+/** Binds a descriptor of either type, and tells where; undefined, with errno set, where it cannot. */
+export function bindAddress(
+  libc: Libc,
+  descriptor: number,
+  encoded: Uint8Array,
+): SocketAddress | undefined {
   const block = new NativeBlock(64);
   block.bytes.set(encoded);
   if (libc.bind(descriptor, block.pointer(0), encoded.length) !== 0) return undefined;

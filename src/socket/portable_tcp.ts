@@ -1,17 +1,8 @@
 /** TCP by Deno: listeners that outlive bad clients, and the connections they accept. */
-import { getLogger } from "@logtape/logtape";
-import { messageOf } from "../message_of.ts";
+import { AcceptPause } from "./accept_pause.ts";
 import { canonicalAddress, formatEndpoint } from "./endpoint.ts";
-import {
-  acceptPause,
-  backlog,
-  type ListenOptions,
-  type TcpConnection,
-  type TcpListener,
-} from "./tcp.ts";
+import { backlog, type ListenOptions, type TcpConnection, type TcpListener } from "./tcp.ts";
 import { resetAccepted } from "./tcp_reset.ts";
-
-const log = getLogger(["aetherport", "socket"]);
 
 /** A connection that was accepted. */
 class AcceptedConnection implements TcpConnection {
@@ -107,24 +98,18 @@ export class PortableTcpListener implements TcpListener {
   }
 
   async #acceptAll(): Promise<void> {
-    let pause: number = acceptPause.min;
+    const pause = new AcceptPause();
     while (!this.#isClosed) {
       try {
         const connection = await this.#listener.accept();
-        pause = acceptPause.min;
+        pause.end();
         this.#take(connection as Deno.TcpConn);
       } catch (error) {
         if (this.#isClosed) return;
         // A client that reset before it was accepted shows here; it is no trouble of ours.
         if (isClientGone(error)) continue;
-        if (pause === acceptPause.min) {
-          log.warn("cannot accept a connection on {address}, trying on: {problem}", {
-            address: this.address,
-            problem: messageOf(error),
-          });
-        }
-        await new Promise((resolve) => setTimeout(resolve, pause));
-        pause = Math.min(pause * 2, acceptPause.max);
+        const length = pause.begin(this.address, error);
+        await new Promise((resolve) => setTimeout(resolve, length));
       }
     }
   }

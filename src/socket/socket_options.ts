@@ -7,11 +7,14 @@ const kernelBufferLength = 4 * 1024 * 1024;
 /** Level and name. */
 type Option = readonly [level: number, name: number];
 
+/** Calls are made by one thread, each of which is over when it returns: all use the same memory. */
+let sharedBlock: NativeBlock | undefined;
+
 /** Options of one socket that are an int. */
 export class SocketOptions {
   readonly #libc: Libc;
   readonly #descriptor: number;
-  readonly #block = new NativeBlock(64);
+  readonly #block = sharedBlock ??= new NativeBlock(64);
 
   constructor(libc: Libc, descriptor: number) {
     this.#libc = libc;

@@ -51,7 +51,5 @@ export interface TcpSockets {
   dial(options: DialOptions): Promise<TcpConnection>;
 }
 
-/** How long accepting pauses when the system has no descriptor or memory left, in ms. */
-export const acceptPause = { min: 5, max: 50 } as const;
 /** Connections that wait in the kernel to be accepted. */
 export const backlog = 1024;

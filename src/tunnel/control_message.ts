@@ -2,6 +2,7 @@
  * The text messages of a tunnel stream: its control. JSON, one object a message, told apart by
  * `type`. docs/protocol.md describes them for other implementations.
  */
+import { parseObject } from "../parse_object.ts";
 
 /** Why an ingress refuses a stream. */
 export type RefusalCode =
@@ -59,7 +60,7 @@ export function writeControlMessage(message: ControlMessage): string {
 export function parseControlMessage(text: string): ControlMessage | undefined {
   if (text.length > maxControlLength) return undefined;
   const value = parseObject(text);
-  switch (value?.type) {
+  switch (value.type) {
     case "opened":
     case "end":
     case "ended":
@@ -76,18 +77,6 @@ export function parseControlMessage(text: string): ControlMessage | undefined {
       };
     default:
       return undefined;
-  }
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null
-      ? value as Record<string, unknown>
-      : undefined;
-  } catch {
-    // Not JSON: the caller treats it as any other fault of the peer.
-    return undefined;
   }
 }
 

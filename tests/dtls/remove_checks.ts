@@ -8,12 +8,10 @@
  *
  * @module
  */
-import { fileURLToPath } from "node:url";
-
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+import { type Removal, removeChecks } from "../removal.ts";
 
 /** Fast, and together they know all the checks. */
-const TESTS = [
+const TESTS: readonly string[] = [
   "dtls/record_layer",
   "dtls/transcript",
   "dtls/record_size_limit",
@@ -25,18 +23,7 @@ const TESTS = [
   "dtls/messages",
   "dtls/loss",
   "crypto/handshake_crypto",
-].map((name) => `tests/${name}_test.ts`);
-
-const COPIED = ["src", "tests", "deno.json", "deno.lock"];
-
-/** A check, and the tree without it. */
-interface Removal {
-  readonly row: string;
-  /** In src/dtls/. */
-  readonly file: string;
-  readonly check: string;
-  readonly without: string;
-}
+];
 
 const REMOVALS: readonly Removal[] = [
   {
@@ -437,69 +424,7 @@ const REMOVALS: readonly Removal[] = [
   },
 ];
 
-/** The first test that fails in the tree; undefined where all pass. */
-async function firstFailure(tree: string): Promise<string | undefined> {
-  const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "-A", "--no-check", "--fail-fast", ...TESTS],
-    cwd: tree,
-    env: { NO_COLOR: "1" },
-    stdout: "piped",
-    stderr: "null",
-  }).output();
-  if (success) return undefined;
-  const failed = /^(.*) \.\.\. FAILED/m.exec(new TextDecoder().decode(stdout));
-  return failed?.[1] ?? "(does not even start)";
-}
-
-/** The first test that fails without the check. */
-async function firstFailureWithout(removal: Removal, tree: string): Promise<string | undefined> {
-  const path = `${tree}/src/dtls/${removal.file}`;
-  const source = await Deno.readTextFile(path);
-  if (!source.includes(removal.check)) {
-    throw new Error(`${removal.file} has no ${JSON.stringify(removal.check)}: correct this table`);
-  }
-  await Deno.writeTextFile(path, source.replace(removal.check, () => removal.without));
-  try {
-    return await firstFailure(tree);
-  } finally {
-    await Deno.writeTextFile(path, source);
-  }
-}
-
-async function copyTree(from: string, to: string): Promise<void> {
-  await Deno.mkdir(to, { recursive: true });
-  for await (const { name, isDirectory } of Deno.readDir(from)) {
-    // Peers that were built are large, and none of the tests needs them.
-    if (name === "bin") continue;
-    if (isDirectory) await copyTree(`${from}/${name}`, `${to}/${name}`);
-    else await Deno.copyFile(`${from}/${name}`, `${to}/${name}`);
-  }
-}
-
 if (import.meta.main) {
-  const rows = new Set(Deno.args);
-  const tree = await Deno.makeTempDir({ prefix: "remove-checks-" });
-  let survivors = 0;
-  try {
-    for (const name of COPIED) {
-      const isFile = (await Deno.stat(`${ROOT}/${name}`)).isFile;
-      if (isFile) await Deno.copyFile(`${ROOT}/${name}`, `${tree}/${name}`);
-      else await copyTree(`${ROOT}/${name}`, `${tree}/${name}`);
-    }
-    const red = await firstFailure(tree);
-    if (red !== undefined) throw new Error(`a test is red as it is: ${red}`);
-    console.log("| row | file | check removed | test that goes red |\n| --- | --- | --- | --- |");
-    for (const removal of REMOVALS.filter(({ row }) => rows.size === 0 || rows.has(row))) {
-      const failure = await firstFailureWithout(removal, tree);
-      if (failure === undefined) survivors++;
-      const code = removal.check.replace(/ \/\/ CHECK.*/, "").trim().replace(/\s+/g, " ");
-      const check = code.replaceAll("|", "\\|");
-      console.log(
-        `| ${removal.row} | ${removal.file} | \`${check}\` | ${failure ?? "**none**"} |`,
-      );
-    }
-  } finally {
-    await Deno.remove(tree, { recursive: true });
-  }
-  Deno.exit(survivors === 0 ? 0 : 1);
+  const groups = [{ tests: TESTS, removals: REMOVALS }];
+  Deno.exit(await removeChecks({ folder: "src/dtls", groups, rows: Deno.args }) ? 0 : 1);
 }

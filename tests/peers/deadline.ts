@@ -1,5 +1,5 @@
 /**
- * An end to waiting for a peer.
+ * An end to waiting: for a peer, or for whatever else a test or a benchmark starts.
  *
  * @module
  */
