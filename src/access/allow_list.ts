@@ -1,72 +1,120 @@
 /**
- * Which targets an ingress dials, and whether it may be measured: the `--allow` rules. Nothing is allowed that no rule names. The
- * list is asked at every open, with the target as the peer wrote it.
+ * The `--allow` rules of an ingress, and their kin: what no rule names is not allowed. What a peer
+ * asks for is compared as the peer wrote it.
  */
 import { BadInput } from "../bad_input.ts";
 import {
-  type Endpoint,
   isThisHost,
   parseHost,
   parsePort,
   SpecError,
+  type SpecField,
   splitSpec,
 } from "../socket/endpoint.ts";
+import type { Access, Opening, Verdict, Wanted } from "./access.ts";
+import { parseExecName, parsePath } from "./target.ts";
 
-/** One `--allow`: targets, or that other nodes may measure the link ("bench"). */
-export type AllowRule = TargetRule | typeof benchRule;
+/** One rule. */
+export type AllowRule =
+  | NetworkRule
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "exec"; readonly name: string }
+  /** Other nodes may measure their link to this one. */
+  | { readonly kind: "bench" };
 
-/** A host or any, a port or any. */
-export interface TargetRule {
+/** Targets that may be reached, or addresses that may be listened on. */
+export interface NetworkRule {
+  readonly kind: "tcp" | "udp" | "listen";
   readonly host: string | "*";
+  /** 0 only in a "listen" rule: the port is free to choose. */
   readonly port: number | "*";
 }
 
-const benchRule = "bench";
+const udpSuffix = "/udp";
 
 /** Reads one `--allow` value. Throws {@link BadInput} with the column and an example. */
 export function parseAllowRule(spec: string): AllowRule {
-  if (spec === benchRule) return benchRule;
+  if (spec === "bench") return { kind: "bench" };
+  return complaining("--allow", spec, "127.0.0.1:80", () => {
+    if (spec.startsWith("/")) return { kind: "unix", path: parsePath(spec, 1) };
+    if (spec.startsWith("unix:/")) return { kind: "unix", path: parsePath(spec.slice(5), 6) };
+    if (spec.startsWith("exec:")) return { kind: "exec", name: parseExecName(spec.slice(5), 6) };
+    const isUdp = spec.endsWith(udpSuffix);
+    const fields = splitSpec(isUdp ? spec.slice(0, -udpSuffix.length) : spec);
+    return { kind: isUdp ? "udp" : "tcp", ...parseHostAndPort(fields, spec, 1) };
+  });
+}
+
+/** Reads one `--allow-listen` value, `[host:]port`. Throws {@link BadInput}. */
+export function parseAllowListenRule(spec: string): AllowRule {
+  return complaining("--allow-listen", spec, "127.0.0.1:8080", () => {
+    const fields = splitSpec(spec);
+    if (fields.length === 1) fields.unshift({ text: "localhost", column: 1 });
+    return { kind: "listen", ...parseHostAndPort(fields, spec, 0) };
+  });
+}
+
+/** The rules of one ingress. */
+export class AllowList implements Access {
+  readonly #rules: readonly AllowRule[];
+
+  constructor(rules: readonly AllowRule[]) {
+    this.#rules = rules;
+  }
+
+  judge({ wanted }: Opening): Verdict {
+    if (this.#rules.some((rule) => matches(rule, wanted))) return { isAllowed: true };
+    const flag = wanted.kind === "listen" ? "--allow-listen" : "--allow";
+    return { isAllowed: false, reason: `no ${flag} names it` };
+  }
+}
+
+function complaining(
+  flag: string,
+  spec: string,
+  example: string,
+  read: () => AllowRule,
+): AllowRule {
   try {
-    const [host, port, extra] = splitSpec(spec);
-    if (host === undefined || port === undefined) {
-      throw new SpecError(spec.length + 1, "a port is missing (host:port)");
-    }
-    if (extra !== undefined) throw new SpecError(extra.column, "too many parts (host:port)");
-    return {
-      host: host.text === "*" ? "*" : parseHost(host),
-      port: port.text === "*" ? "*" : parsePort(port, { min: 1 }),
-    };
+    return read();
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw new BadInput(
-      `--allow ${JSON.stringify(spec)}, column ${error.column}: ${error.message}. ` +
-        "Example: --allow 127.0.0.1:80",
+      `${flag} ${JSON.stringify(spec)}, column ${error.column}: ${error.message}. ` +
+        `Example: ${flag} ${example}`,
     );
   }
 }
 
-/** The rules of one ingress. */
-export class AllowList {
-  /** Whether other nodes may measure their link to this one: `*:*` does not say so. */
-  readonly allowsBench: boolean;
-  readonly #rules: readonly TargetRule[];
-
-  constructor(rules: readonly AllowRule[]) {
-    this.allowsBench = rules.includes(benchRule);
-    this.#rules = rules.filter((rule) => rule !== benchRule);
+function parseHostAndPort(
+  [host, port, extra]: readonly SpecField[],
+  spec: string,
+  min: 0 | 1,
+): Pick<NetworkRule, "host" | "port"> {
+  if (host === undefined || port === undefined) {
+    throw new SpecError(spec.length + 1, "a port is missing (host:port)");
   }
+  if (extra !== undefined) throw new SpecError(extra.column, "too many parts (host:port)");
+  return {
+    host: host.text === "*" ? "*" : parseHost(host),
+    port: port.text === "*" ? "*" : parsePort(port, { min }),
+  };
+}
 
-  /** True where a rule names the target. */
-  allows(target: Endpoint): boolean {
-    return this.#rules.some((rule) => matchesHost(rule, target) && matchesPort(rule, target));
+function matches(rule: AllowRule, wanted: Wanted): boolean {
+  switch (rule.kind) {
+    case "bench":
+      return wanted.kind === "bench";
+    case "unix":
+      return wanted.kind === "unix" && wanted.path === rule.path;
+    case "exec":
+      return wanted.kind === "exec" && wanted.name === rule.name;
+    default:
+      return wanted.kind === rule.kind && matchesHost(rule.host, wanted.host) &&
+        (rule.port === "*" || rule.port === wanted.port);
   }
 }
 
-function matchesHost(rule: TargetRule, target: Endpoint): boolean {
-  return rule.host === "*" || rule.host === target.host ||
-    (isThisHost(rule.host) && isThisHost(target.host));
-}
-
-function matchesPort(rule: TargetRule, target: Endpoint): boolean {
-  return rule.port === "*" || rule.port === target.port;
+function matchesHost(rule: string, host: string): boolean {
+  return rule === "*" || rule === host || (isThisHost(rule) && isThisHost(host));
 }

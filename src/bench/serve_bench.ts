@@ -3,7 +3,7 @@
  * it. They obey the same windows and back-pressure as forwarded connections.
  */
 import { getLogger } from "@logtape/logtape";
-import type { AllowList } from "../access/allow_list.ts";
+import type { Access, AccessPeer } from "../access/access.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { StreamPort } from "../forward/stream_port.ts";
 import type { Channel } from "../link/link.ts";
@@ -26,8 +26,7 @@ const countInterval = 50;
 
 /** Whose stream it is. */
 export interface BenchClient {
-  /** As the log names it. */
-  readonly peer: string;
+  readonly peer: AccessPeer;
   /** What this end of its link has sent. */
   readonly traffic: () => TrafficFigures | undefined;
 }
@@ -44,12 +43,12 @@ const services: ReadonlyMap<string, Service> = new Map<BenchLabel, Service>([
 
 /** Serves the measurements of all peers of one node. */
 export class BenchServer {
-  readonly #allowList: AllowList;
+  readonly #access: Access;
   readonly #pool: BufferPool;
   #streamCount = 0;
 
-  constructor({ allowList, pool }: { allowList: AllowList; pool: BufferPool }) {
-    this.#allowList = allowList;
+  constructor({ access, pool }: { access: Access; pool: BufferPool }) {
+    this.#access = access;
     this.#pool = pool;
   }
 
@@ -58,8 +57,8 @@ export class BenchServer {
     const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), {
       pool: this.#pool,
     });
-    const service = this.#judge(channel.label);
-    if ("code" in service) return refuse(port, { peer: client.peer, ...service });
+    const service = this.#judge(channel.label, client.peer);
+    if ("code" in service) return refuse(port, { peer: client.peer.name, ...service });
     this.#streamCount++;
     const timer = setTimeout(() => port.stream.reset(overdueReason), maxDuration);
     try {
@@ -75,13 +74,13 @@ export class BenchServer {
     log.debug("measurement ({label}) for {peer}: {how}", {
       event: "stream-closed",
       label: channel.label,
-      peer: client.peer,
+      peer: client.peer.name,
       how: closed.how === "finished" ? "finished" : closed.reason,
     });
   }
 
-  #judge(label: string): Service | { code: RefusalCode; reason: string } {
-    if (!this.#allowList.allowsBench) {
+  #judge(label: string, peer: AccessPeer): Service | { code: RefusalCode; reason: string } {
+    if (!this.#access.judge({ peer, wanted: { kind: "bench" } }).isAllowed) {
       return { code: "denied", reason: notAllowedReason };
     }
     const service = services.get(label);

@@ -2,7 +2,7 @@
 import { Command, Option } from "commander";
 import { type AllowRule, parseAllowRule } from "../access/allow_list.ts";
 import { BadInput } from "../bad_input.ts";
-import { parseForwardSpec } from "../forward/forward_spec.ts";
+import { parseForwardSpecs } from "../forward/forward_spec.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
@@ -77,7 +77,8 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
     readIngressUrl(url);
     return route = url;
   };
-  const parseForward = (spec: string): RoutedForward => ({ spec: parseForwardSpec(spec), route });
+  const parseForward = (text: string): RoutedForward[] =>
+    parseForwardSpecs(text).map((spec) => ({ spec, route }));
   for (const option of proxyFlags({ parseForward, parseUrl })) addFlag(command, option);
   return command
     .addHelpText("after", examples)
@@ -90,7 +91,7 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
 
 function proxyFlags(
   { parseForward, parseUrl }: {
-    parseForward: (spec: string) => RoutedForward;
+    parseForward: (text: string) => RoutedForward[];
     parseUrl: (url: string) => string;
   },
 ): Option[] {
@@ -136,7 +137,8 @@ function parseHold(text: string): number {
 }
 
 interface RawOptions extends RawNodeOptions, RawLoggingOptions {
-  forward?: RoutedForward[];
+  /** Of each flag. */
+  forward?: RoutedForward[][];
   allow?: AllowRule[];
   signalType?: "tty" | "aetherlight";
   aetherlightBaseUrl?: string[];
@@ -146,7 +148,8 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions {
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
-  const { forward: forwards = [], allow: allows = [] } = raw;
+  const { allow: allows = [] } = raw;
+  const forwards = raw.forward?.flat() ?? [];
   if (forwards.length === 0 && allows.length === 0) {
     throw new BadInput("nothing to do: give --forward or --allow (aetherport --help has examples)");
   }

@@ -26,7 +26,7 @@ export async function runBench(options: BenchOptions): Promise<void> {
 
 async function benchLink(options: BenchOptions, pool: BufferPool): Promise<void> {
   const identities = await openIdentities(options);
-  const node = new Node({ forwards: [], allowList: new AllowList([]), pool });
+  const node = new Node({ access: new AllowList([]), pool });
   const factory = createLinkFactory(options, { identities, pool });
   const first = new FirstLink(node);
   const adopt: SignalingParts["adopt"] = (...link) => first.adopt(...link);

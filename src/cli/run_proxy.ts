@@ -21,8 +21,8 @@ export async function runProxy(options: ProxyOptions): Promise<void> {
 async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const identities = await openIdentities(options);
   const { forwards, allows, exitOnFailure } = options;
-  const node = new Node({ forwards, allowList: new AllowList(allows), pool });
-  node.listen();
+  const node = new Node({ access: new AllowList(allows), pool });
+  for (const forward of forwards) node.addForward(forward);
   // Links take longer to load than listeners: connections may wait for them already. The choice
   // takes another process for a while, which goes on meanwhile.
   const { chooseAead } = await import("../crypto/choose_aead.ts");

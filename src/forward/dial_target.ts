@@ -1,7 +1,9 @@
 /** Dials a target that was allowed: resolves its name once, tries its addresses in turn. */
+import type { StreamTarget } from "../access/target.ts";
 import { canonicalAddress, type Endpoint, isThisHost } from "../socket/endpoint.ts";
 import { dialTcp } from "../socket/choose_tcp_sockets.ts";
-import type { TcpConnection } from "../socket/tcp.ts";
+import type { Connection } from "../socket/connection.ts";
+
 import type { RefusalCode } from "../tunnel/control_message.ts";
 
 /** For all of it: the name, and every address. In ms. */
@@ -19,10 +21,15 @@ export class DialError extends Error {
 }
 
 /** Dials the target. Throws {@link DialError}; the signal gives up early. */
-export async function dialTarget(
-  target: Endpoint,
+export function dialTarget(
+  target: StreamTarget,
   { signal }: { signal: AbortSignal },
-): Promise<TcpConnection> {
+): Promise<Connection> {
+  if (target.kind !== "tcp") throw new DialError("unreachable", "not there yet");
+  return dialEndpoint(target, signal);
+}
+
+async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Connection> {
   const deadline = Date.now() + dialTimeout;
   const addresses = await resolveHost(target.host, { signal, deadline });
   let failure = new DialError("unresolved", `${target.host} has no address`);

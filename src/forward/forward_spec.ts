@@ -1,7 +1,8 @@
-/** What one `--forward` says: where to listen, and which target the other node is asked for. */
+/** What one `--forward` says: where to listen, and which targets the other node is asked for. */
+import { formatTarget, parsePath, type Target } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import {
-  type Endpoint,
+  formatEndpoint,
   parseHost,
   parsePort,
   SpecError,
@@ -9,33 +10,36 @@ import {
   splitSpec,
 } from "../socket/endpoint.ts";
 
-/** One `--forward <[lhost:]lport:rhost:rport>`. */
+/** Where connections or datagrams come in. */
+export type ListenAddress =
+  | {
+    readonly kind: "tcp" | "udp";
+    /** "localhost" (127.0.0.1 and ::1) where none was given. */
+    readonly host: string;
+    /** 0 picks a free one. */
+    readonly port: number;
+  }
+  | { readonly kind: "unix"; readonly path: string };
+
+/** One forward. */
 export interface ForwardSpec {
-  /** The listening host; "localhost" (127.0.0.1 and ::1) where none was given. */
-  readonly listenHost: string;
-  /** The listening port; 0 picks a free one. */
-  readonly listenPort: number;
-  /** The target, as the ingress will judge and dial it. */
-  readonly target: Endpoint;
+  readonly listen: ListenAddress;
+  /** As the ingress will judge and dial it. */
+  readonly target: Target;
 }
 
-/** Reads one `--forward` value. Throws {@link BadInput} with the column and an example. */
-export function parseForwardSpec(spec: string): ForwardSpec {
+const udpSuffix = "/udp";
+const usage = "expected [lhost:]lport:rhost:rport, with a path in the place of either side";
+const rangePattern = /^(\d{1,5})-(\d{1,5})$/;
+
+/**
+ * Reads one `--forward` value, `[lhost:]lport:rhost:rport[/udp]`: a path stands for a Unix socket in
+ * the place of either side, and ports may be ranges of one length, which make a forward each. Throws
+ * {@link BadInput} with the column and an example.
+ */
+export function parseForwardSpecs(spec: string): ForwardSpec[] {
   try {
-    const fields = splitSpec(spec);
-    if (fields.length === 3) fields.unshift({ text: "localhost", column: 1 });
-    const [listenHost, listenPort, host, port] = fields;
-    if (
-      listenHost === undefined || listenPort === undefined || host === undefined ||
-      port === undefined || fields.length > 4
-    ) {
-      throw new SpecError(columnOfMiscount(fields, spec), "expected [lhost:]lport:rhost:rport");
-    }
-    return {
-      listenHost: parseHost(listenHost),
-      listenPort: parsePort(listenPort, { min: 0 }),
-      target: { host: parseHost(host), port: parsePort(port, { min: 1 }) },
-    };
+    return readSpecs(spec);
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw new BadInput(
@@ -43,6 +47,92 @@ export function parseForwardSpec(spec: string): ForwardSpec {
         "Example: --forward 8080:10.0.0.5:80",
     );
   }
+}
+
+/** Writes where it is listened, as a user would; a Unix socket by its path. */
+export function formatListenAddress(listen: ListenAddress): string {
+  return listen.kind === "unix" ? listen.path : formatEndpoint(listen);
+}
+
+/** Writes a spec, such that {@link parseForwardSpecs} reads it. */
+export function formatForwardSpec({ listen, target }: ForwardSpec): string {
+  const formatted = formatTarget(target).replace(/^unix:/, "");
+  return `${formatListenAddress(listen)}:${formatted}`;
+}
+
+function readSpecs(spec: string): ForwardSpec[] {
+  const isUdp = spec.endsWith(udpSuffix) && /:\d{1,5}(-\d{1,5})?\/udp$/.test(spec);
+  const kind = isUdp ? "udp" : "tcp";
+  const fields = splitSpec(isUdp ? spec.slice(0, -udpSuffix.length) : spec);
+  const last = fields.at(-1);
+  const [listenCount, targetCount] = [
+    fields[0]?.text.startsWith("/") ? 1 : undefined,
+    last?.text.startsWith("/") ? 1 : 2,
+  ];
+  const listenFields = fields.slice(0, Math.max(0, fields.length - targetCount));
+  const targetFields = fields.slice(listenFields.length);
+  if (last !== undefined && fields.length > 1 && isUdp && listenCount === 1) {
+    throw new SpecError(1, "a Unix socket takes no datagrams");
+  }
+  const isCounted = listenCount === 1
+    ? listenFields.length === 1
+    : listenFields.length === 1 || listenFields.length === 2;
+  if (!isCounted || targetFields.length !== targetCount) {
+    throw new SpecError(columnOfMiscount(fields, spec), usage);
+  }
+  const listens = readListen(listenFields, kind);
+  const targets = readTarget(targetFields, kind);
+  return pairUp(listens, targets, targetFields.at(-1)?.column ?? 1);
+}
+
+function readListen(fields: readonly SpecField[], kind: "tcp" | "udp"): ListenAddress[] {
+  const [first, second] = fields;
+  if (first?.text.startsWith("/")) {
+    return [{ kind: "unix", path: parsePath(first.text, first.column) }];
+  }
+  const [host, port] = second === undefined
+    ? [{ text: "localhost", column: 1 }, first]
+    : [first, second];
+  if (host === undefined || port === undefined) throw new SpecError(1, usage);
+  const listenHost = parseHost(host);
+  return readPorts(port, 0).map((number) => ({ kind, host: listenHost, port: number }));
+}
+
+function readTarget(fields: readonly SpecField[], kind: "tcp" | "udp"): Target[] {
+  const [host, port] = fields;
+  if (host !== undefined && port === undefined) {
+    return [{ kind: "unix", path: parsePath(host.text, host.column) }];
+  }
+  if (host === undefined || port === undefined) throw new SpecError(1, usage);
+  const targetHost = parseHost(host);
+  return readPorts(port, 1).map((number) => ({ kind, host: targetHost, port: number }));
+}
+
+/** One port, or all of a range. */
+function readPorts(field: SpecField, min: 0 | 1): number[] {
+  const [, first, last] = rangePattern.exec(field.text) ?? [];
+  if (first === undefined || last === undefined) return [parsePort(field, { min })];
+  const from = parsePort({ text: first, column: field.column }, { min: 1 });
+  const to = parsePort({ text: last, column: field.column + first.length + 1 }, { min: 1 });
+  if (to < from) throw new SpecError(field.column, `the range ${field.text} ends before it begins`);
+  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+}
+
+function pairUp(
+  listens: readonly ListenAddress[],
+  targets: readonly Target[],
+  column: number,
+): ForwardSpec[] {
+  if (listens.length !== targets.length) {
+    throw new SpecError(
+      column,
+      `${targets.length} ports there are not as many as the ${listens.length} here`,
+    );
+  }
+  return listens.flatMap((listen, at) => {
+    const target = targets[at];
+    return target === undefined ? [] : [{ listen, target }];
+  });
 }
 
 /** A fifth part begins where it should not be; a missing one is missed at the end. */

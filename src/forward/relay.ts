@@ -1,7 +1,8 @@
 /** Joins a TCP connection to a tunnel stream, both ways, until both ways have ended. */
 import type { BufferPool } from "../buffer_pool.ts";
 import { messageOf } from "../message_of.ts";
-import type { TcpConnection } from "../socket/tcp.ts";
+import type { Connection } from "../socket/connection.ts";
+
 import type { StreamClosed } from "../tunnel/tunnel_stream.ts";
 import { ReadBuffer } from "./read_buffer.ts";
 import type { StreamPort } from "./stream_port.ts";
@@ -20,7 +21,7 @@ export interface RelaySummary {
 
 /** A connection and a stream that are being joined. */
 interface Junction {
-  readonly connection: TcpConnection;
+  readonly connection: Connection;
   readonly port: StreamPort;
   /** What the connection is read into. */
   readonly buffer: ReadBuffer;
@@ -34,12 +35,12 @@ interface Junction {
  * and nobody else would notice. Waits are short and many, so that one timer serves all of them.
  */
 class ClientWatch {
-  readonly #connection: TcpConnection;
+  readonly #connection: Connection;
   readonly #handleGone: (error: unknown) => void;
   #timer: ReturnType<typeof setInterval> | undefined;
   #isWaiting = false;
 
-  constructor(connection: TcpConnection, handleGone: (error: unknown) => void) {
+  constructor(connection: Connection, handleGone: (error: unknown) => void) {
     this.#connection = connection;
     this.#handleGone = handleGone;
   }
@@ -71,7 +72,7 @@ class ClientWatch {
  * reset of the other side. When it is done it holds no block of the pool. Never throws.
  */
 export async function relay(
-  connection: TcpConnection,
+  connection: Connection,
   port: StreamPort,
   { pool }: { pool: BufferPool },
 ): Promise<RelaySummary> {

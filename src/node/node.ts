@@ -3,13 +3,15 @@
  * the one of its route that has been up longest, and waits for one where there is none.
  */
 import { getLogger } from "@logtape/logtape";
-import type { AllowList } from "../access/allow_list.ts";
+import type { Access, AccessPeer } from "../access/access.ts";
+import { formatTarget } from "../access/target.ts";
 import { benchProtocol } from "../bench/bench_protocol.ts";
 import { BenchServer } from "../bench/serve_bench.ts";
 import type { BufferPool } from "../buffer_pool.ts";
+import type { Forward } from "../forward/forward.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
-import { TcpForward } from "../forward/tcp_egress.ts";
-import { serveTcpChannel } from "../forward/tcp_ingress.ts";
+import { openForward } from "../forward/open_forward.ts";
+import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
@@ -58,52 +60,52 @@ type ChannelServer = (channel: Channel, link: Link) => Promise<void>;
 
 /** One node. */
 export class Node {
-  readonly #routedForwards: readonly RoutedForward[];
   readonly #pool: BufferPool;
   /** By DCEP's protocol field. */
   readonly #channelServers: ReadonlyMap<string, ChannelServer>;
   /** Of protocols that are not known: it refuses them. */
-  readonly #serveTcp: ChannelServer;
-  readonly #forwards: TcpForward[] = [];
+  readonly #serveStream: ChannelServer;
+  /** Those that listen. */
+  readonly #forwards = new Map<RoutedForward, Forward>();
   /** All links that have not ended. */
   readonly #links = new Map<Link, Adopted>();
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
   constructor(
-    { forwards, allowList, pool }: {
-      forwards: readonly RoutedForward[];
-      allowList: AllowList;
-      pool: BufferPool;
-    },
+    { access, pool }: { readonly access: Access; readonly pool: BufferPool },
   ) {
-    this.#routedForwards = forwards;
     this.#pool = pool;
-    const bench = new BenchServer({ allowList, pool });
-    this.#serveTcp = (channel, link) =>
-      serveTcpChannel(channel, { allowList, peer: nameOf(link), pool });
+    const bench = new BenchServer({ access, pool });
+    this.#serveStream = (channel, link) =>
+      serveStreamChannel(channel, { access, peer: accessPeerOf(link), pool });
     this.#channelServers = new Map<string, ChannelServer>([
-      [tcpProtocol, this.#serveTcp],
+      [tcpProtocol, this.#serveStream],
       [
         benchProtocol,
         (channel, link) =>
-          bench.serve(channel, { peer: nameOf(link), traffic: () => link.traffic }),
+          bench.serve(channel, { peer: accessPeerOf(link), traffic: () => link.traffic }),
       ],
     ]);
   }
 
-  /** Binds all listeners. Throws an Error naming the address that cannot be bound. */
-  listen(): void {
-    for (const { spec, route } of this.#routedForwards) {
-      const links = { acquire: () => this.acquire(route) };
-      const forward = new TcpForward(spec, { links, pool: this.#pool });
-      this.#forwards.push(forward);
-      log.info("listening on {addresses} for {target}", {
-        event: "listening",
-        addresses: forward.addresses.join(" and "),
-        target: forward.target,
-      });
-    }
+  /** Begins to serve a forward. Throws an Error naming the address that cannot be bound. */
+  addForward(routed: RoutedForward): void {
+    const { spec, route } = routed;
+    const links = { acquire: () => this.acquire(route) };
+    const forward = openForward(spec, { links, pool: this.#pool });
+    this.#forwards.set(routed, forward);
+    log.info("listening on {addresses} for {target}", {
+      event: "listening",
+      addresses: forward.addresses.join(" and "),
+      target: formatTarget(spec.target),
+    });
+  }
+
+  /** Stops listening; connections that are under way go on. */
+  removeForward(routed: RoutedForward): void {
+    this.#forwards.get(routed)?.close();
+    this.#forwards.delete(routed);
   }
 
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
@@ -157,13 +159,14 @@ export class Node {
   /** Stops listening, ends all links and lets the other nodes know. */
   async close(reason: string): Promise<void> {
     this.#isClosed = true;
-    for (const forward of this.#forwards) forward.close();
+    for (const forward of this.#forwards.values()) forward.close();
+    this.#forwards.clear();
     for (const { settle } of this.#waiters) settle(undefined);
     await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
   }
 
   #handleChannel(link: Link, channel: Channel): void {
-    const serve = this.#channelServers.get(channel.protocol) ?? this.#serveTcp;
+    const serve = this.#channelServers.get(channel.protocol) ?? this.#serveStream;
     void serve(channel, link);
   }
 
@@ -260,6 +263,10 @@ function serves(linkRoute: string | undefined, route: string | undefined): boole
 
 function isSamePeer(one: Link, other: Link): boolean {
   return one.peerFingerprint === other.peerFingerprint;
+}
+
+function accessPeerOf(link: Link): AccessPeer {
+  return { name: nameOf(link), identity: link.peer };
 }
 
 /** The other node as the log names it: by certificate, or else by the fingerprint's beginning. */

@@ -3,7 +3,8 @@ import { canonicalAddress } from "./endpoint.ts";
 import { nativeObstacle, nativeSystem } from "./native_system.ts";
 import { NativeTcpSockets } from "./native_tcp.ts";
 import { PortableTcpListener } from "./portable_tcp.ts";
-import type { DialOptions, ListenOptions, TcpConnection, TcpListener, TcpSockets } from "./tcp.ts";
+import type { Connection } from "./connection.ts";
+import type { DialOptions, ListenOptions, TcpListener, TcpSockets } from "./tcp.ts";
 
 /** TCP by Deno and node:net: everywhere. */
 export const portableTcpSockets: TcpSockets = {
@@ -29,6 +30,6 @@ export function listenTcp(options: ListenOptions): TcpListener {
 }
 
 /** Connects to an address. Throws what the system says, with its `code`, or the signal's reason. */
-export function dialTcp(options: DialOptions): Promise<TcpConnection> {
+export function dialTcp(options: DialOptions): Promise<Connection> {
   return tcpSockets().dial(options);
 }

@@ -5,7 +5,7 @@
  */
 import net from "node:net";
 import { formatEndpoint } from "./endpoint.ts";
-import type { TcpConnection } from "./tcp.ts";
+import type { Connection } from "./connection.ts";
 
 /**
  * Connects to an address (not a name: what was judged is what is dialled). Throws what the system
@@ -13,7 +13,7 @@ import type { TcpConnection } from "./tcp.ts";
  */
 export async function dialTcp(
   { address, port, signal }: { address: string; port: number; signal: AbortSignal },
-): Promise<TcpConnection> {
+): Promise<Connection> {
   signal.throwIfAborted();
   const socket = net.connect({ host: address, port, allowHalfOpen: true });
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -35,7 +35,7 @@ export async function dialTcp(
   }
 }
 
-class DialledConnection implements TcpConnection {
+class DialledConnection implements Connection {
   readonly remote: string;
   readonly #socket: net.Socket;
   #failure: Error | undefined;

@@ -26,11 +26,11 @@ import { bindAddress } from "./open_descriptor.ts";
 import type { Pollable } from "./readiness_poller.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
 import { SocketOptions } from "./socket_options.ts";
+import type { Connection } from "./connection.ts";
 import {
   backlog,
   type DialOptions,
   type ListenOptions,
-  type TcpConnection,
   type TcpListener,
   type TcpSockets,
 } from "./tcp.ts";
@@ -54,7 +54,7 @@ export class NativeTcpSockets implements TcpSockets {
     return new NativeTcpListener(this.#system, options);
   }
 
-  async dial({ address, port, signal }: DialOptions): Promise<TcpConnection> {
+  async dial({ address, port, signal }: DialOptions): Promise<Connection> {
     signal.throwIfAborted();
     const { libc } = this.#system;
     const encoded = requireSockaddr(address, port);
@@ -83,7 +83,7 @@ export class NativeTcpSockets implements TcpSockets {
 }
 
 /** One connection. */
-class NativeTcpConnection implements TcpConnection, Pollable {
+class NativeTcpConnection implements Connection, Pollable {
   readonly remote: string;
   readonly #system: NativeSystem;
   readonly #libc: Libc;
@@ -226,7 +226,7 @@ class NativeTcpListener implements TcpListener, Pollable {
   readonly port: number;
   readonly address: string;
   readonly #system: NativeSystem;
-  readonly #onConnection: (connection: TcpConnection) => void;
+  readonly #onConnection: (connection: Connection) => void;
   readonly #peer = new NativeBlock(2 * addressRoom);
   /** -1 when closed. */
   #descriptor: number;

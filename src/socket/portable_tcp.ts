@@ -1,11 +1,12 @@
 /** TCP by Deno: listeners that outlive bad clients, and the connections they accept. */
 import { AcceptPause } from "./accept_pause.ts";
 import { canonicalAddress, formatEndpoint } from "./endpoint.ts";
-import { backlog, type ListenOptions, type TcpConnection, type TcpListener } from "./tcp.ts";
+import type { Connection } from "./connection.ts";
+import { backlog, type ListenOptions, type TcpListener } from "./tcp.ts";
 import { resetAccepted } from "./tcp_reset.ts";
 
 /** A connection that was accepted. */
-class AcceptedConnection implements TcpConnection {
+class AcceptedConnection implements Connection {
   readonly #connection: Deno.TcpConn;
   #isClosed = false;
 
@@ -60,7 +61,7 @@ class AcceptedConnection implements TcpConnection {
 /** One listening socket. */
 export class PortableTcpListener implements TcpListener {
   readonly #listener: Deno.Listener;
-  readonly #onConnection: (connection: TcpConnection) => void;
+  readonly #onConnection: (connection: Connection) => void;
   #isClosed = false;
 
   /** Binds; throws what the system says, naming the address. */

@@ -1,10 +1,12 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { AllowList, type AllowRule, parseAllowRule } from "../../src/access/allow_list.ts";
 import { BadInput } from "../../src/bad_input.ts";
-import { parseEndpoint } from "../../src/socket/endpoint.ts";
+import { parseTarget } from "../../src/access/target.ts";
+import { somePeer } from "../fakes/sample_specs.ts";
 
 function allows(rules: readonly string[], target: string): boolean {
-  return new AllowList(rules.map(parseAllowRule)).allows(parseEndpoint(target));
+  const access = new AllowList(rules.map(parseAllowRule));
+  return access.judge({ peer: somePeer, wanted: parseTarget(target) }).isAllowed;
 }
 
 Deno.test("allows nothing without a rule", () => {
@@ -13,12 +15,12 @@ Deno.test("allows nothing without a rule", () => {
 
 Deno.test("reads rules with any host and any port", () => {
   const rules: [spec: string, AllowRule][] = [
-    ["127.0.0.1:80", { host: "127.0.0.1", port: 80 }],
-    ["[::FFFF:127.0.0.1]:80", { host: "127.0.0.1", port: 80 }],
-    ["NAS.local.:80", { host: "nas.local", port: 80 }],
-    ["*:80", { host: "*", port: 80 }],
-    ["[::1]:*", { host: "::1", port: "*" }],
-    ["*:*", { host: "*", port: "*" }],
+    ["127.0.0.1:80", { kind: "tcp", host: "127.0.0.1", port: 80 }],
+    ["[::FFFF:127.0.0.1]:80", { kind: "tcp", host: "127.0.0.1", port: 80 }],
+    ["NAS.local.:80", { kind: "tcp", host: "nas.local", port: 80 }],
+    ["*:80", { kind: "tcp", host: "*", port: 80 }],
+    ["[::1]:*", { kind: "tcp", host: "::1", port: "*" }],
+    ["*:*", { kind: "tcp", host: "*", port: "*" }],
   ];
   for (const [spec, rule] of rules) deepEqual(parseAllowRule(spec), rule, spec);
 });
@@ -64,7 +66,9 @@ Deno.test("addresses match in any spelling", () => {
 });
 
 Deno.test("the link may be measured where a rule says so, and by no other", () => {
-  const allowsBench = (...rules: string[]) => new AllowList(rules.map(parseAllowRule)).allowsBench;
+  const allowsBench = (...rules: string[]) =>
+    new AllowList(rules.map(parseAllowRule)).judge({ peer: somePeer, wanted: { kind: "bench" } })
+      .isAllowed;
   equal(allowsBench("bench"), true);
   equal(allowsBench("10.0.0.5:80", "bench"), true);
   for (const rules of [[], ["*:*"], ["bench:80"], ["bench:*"]]) equal(allowsBench(...rules), false);

@@ -1,4 +1,5 @@
 /** Two nodes' links in memory, of which one is measured. */
+import { somePeer } from "../fakes/sample_specs.ts";
 import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
 import type { BenchLabel } from "../../src/bench/bench_protocol.ts";
 import type { Ground } from "../../src/bench/client_stream.ts";
@@ -28,13 +29,13 @@ export function joined(
 ): Stage {
   const pool = new BufferPool();
   const { a, z } = linkPair({ pace: "turn" });
-  const server = new BenchServer({ allowList: new AllowList(rules.map(parseAllowRule)), pool });
+  const server = new BenchServer({ access: new AllowList(rules.map(parseAllowRule)), pool });
   z.handler = {
     handleUp: () => {},
     handleChannel: (channel) => {
       const service = services[channel.label as BenchLabel];
       if (service === undefined) {
-        return void server.serve(channel, { peer: "near", traffic: () => z.traffic });
+        return void server.serve(channel, { peer: somePeer, traffic: () => z.traffic });
       }
       const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
       port.stream.accept();

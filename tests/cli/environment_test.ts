@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import { formatForwardSpec } from "../../src/forward/forward_spec.ts";
 import { Command, Option } from "commander";
 import { BadInput } from "../../src/bad_input.ts";
 import { addFlag, applyEnvironment, ListOption, variableOf } from "../../src/cli/environment.ts";
@@ -130,10 +131,14 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
     AETHERPORT_LOG_FORMAT: "json",
   });
   deepEqual(options.forwards.map(({ spec }) => spec.target), [
-    { host: "10.0.0.5", port: 80 },
-    { host: "2001:db8::1", port: 82 },
+    { kind: "tcp", host: "10.0.0.5", port: 80 },
+    { kind: "tcp", host: "2001:db8::1", port: 82 },
   ]);
-  deepEqual(options.allows, [{ host: "127.0.0.1", port: 80 }, { host: "*", port: 443 }]);
+  deepEqual(options.allows, [{ kind: "tcp", host: "127.0.0.1", port: 80 }, {
+    kind: "tcp",
+    host: "*",
+    port: 443,
+  }]);
   deepEqual(options.signaling, { type: "tty" });
   deepEqual(options.iceServers.map(({ scheme, address }) => `${scheme} ${address}`), [
     "stun 192.0.2.1:3478",
@@ -184,8 +189,8 @@ Deno.test("the proxy's flags win over its variables", async () => {
       AETHERPORT_LOG_FORMAT: "json",
     },
   );
-  deepEqual(options.forwards.map(({ spec }) => spec.target.host), ["a"]);
-  deepEqual(options.allows, [{ host: "b", port: 3 }]);
+  deepEqual(options.forwards.map(({ spec }) => formatForwardSpec(spec)), ["localhost:1:a:2"]);
+  deepEqual(options.allows, [{ kind: "tcp", host: "b", port: 3 }]);
   deepEqual(options.iceServers, []);
   equal(options.exitOnFailure, true);
   equal(options.logging.format, "text");
@@ -214,8 +219,11 @@ Deno.test("what is not said has its default", async () => {
 Deno.test("flags may be repeated", async () => {
   const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
   const { forwards, allows } = await proxyOptions(args, {});
-  deepEqual(forwards.map(({ spec }) => spec.listenPort), [1, 3]);
-  deepEqual(allows, [{ host: "c", port: 5 }, { host: "d", port: 6 }]);
+  deepEqual(forwards.map(({ spec }) => formatForwardSpec(spec)), [
+    "localhost:1:a:2",
+    "localhost:3:b:4",
+  ]);
+  deepEqual(allows, [{ kind: "tcp", host: "c", port: 5 }, { kind: "tcp", host: "d", port: 6 }]);
 });
 
 Deno.test("a bad value of the proxy's variables names the variable", async () => {

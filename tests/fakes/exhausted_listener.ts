@@ -5,9 +5,9 @@
  */
 import { configureLogging } from "../../src/cli/logging.ts";
 import { listenTcp, portableTcpSockets } from "../../src/socket/choose_tcp_sockets.ts";
-import type { TcpConnection } from "../../src/socket/tcp.ts";
+import type { Connection } from "../../src/socket/connection.ts";
 
-async function serve(connection: TcpConnection): Promise<void> {
+async function serve(connection: Connection): Promise<void> {
   const count = await connection.read(new Uint8Array(1));
   if (count !== null) await connection.write(new TextEncoder().encode("served"));
   connection.close();

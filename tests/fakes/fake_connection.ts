@@ -3,7 +3,7 @@
  * is read, and lets writes go through. Bytes that change while they are being written are found out.
  */
 import { Buffer } from "node:buffer";
-import type { TcpConnection } from "../../src/socket/tcp.ts";
+import type { Connection } from "../../src/socket/connection.ts";
 
 interface Pending<Value> {
   readonly bytes: Uint8Array;
@@ -12,7 +12,7 @@ interface Pending<Value> {
 }
 
 /** One connection. */
-export class FakeConnection implements TcpConnection {
+export class FakeConnection implements Connection {
   readonly remote = "192.0.2.9:50000";
   /** What was written, write by write. */
   readonly writes: Uint8Array[] = [];

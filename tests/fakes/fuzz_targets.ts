@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import { parseAllowRule } from "../../src/access/allow_list.ts";
 import { BadInput } from "../../src/bad_input.ts";
-import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { parseForwardSpecs } from "../../src/forward/forward_spec.ts";
 import { parseIceServer } from "../../src/link/ice_server.ts";
 import {
   DescriptionError,
@@ -33,7 +33,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   {
     name: "forward specs",
     samples: ["8080:10.0.0.5:80", "[::1]:0:[2001:db8::5]:80", "127.0.0.1:1:nas.local:65535"],
-    read: (text) => void parseForwardSpec(text),
+    read: (text) => void parseForwardSpecs(text),
     mayThrow: BadInput,
   },
   {

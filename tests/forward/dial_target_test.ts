@@ -6,7 +6,7 @@ const never = new AbortController().signal;
 
 async function failureOf(host: string, port: number, signal = never): Promise<DialError> {
   try {
-    const connection = await dialTarget({ host, port }, { signal });
+    const connection = await dialTarget({ kind: "tcp", host, port }, { signal });
     connection.close();
   } catch (error) {
     if (error instanceof DialError) return error;
@@ -18,7 +18,9 @@ async function failureOf(host: string, port: number, signal = never): Promise<Di
 Deno.test("dials what is listening there", async () => {
   for (const host of ["127.0.0.1", "::1"]) {
     using service = Service.echo(host);
-    const connection = await dialTarget({ host, port: service.port }, { signal: never });
+    const connection = await dialTarget({ kind: "tcp", host, port: service.port }, {
+      signal: never,
+    });
     await connection.write(new Uint8Array([7]));
     equal(await connection.read(new Uint8Array(1)), 1);
     connection.close();
@@ -29,7 +31,9 @@ Deno.test("this host is found on either loopback address", async () => {
   for (const listening of ["127.0.0.1", "::1"]) {
     using service = Service.echo(listening);
     for (const host of ["localhost", "127.0.0.1", "::1", "0.0.0.0", "::"]) {
-      const connection = await dialTarget({ host, port: service.port }, { signal: never });
+      const connection = await dialTarget({ kind: "tcp", host, port: service.port }, {
+        signal: never,
+      });
       ok(connection.remote.includes(listening), `${host}: ${connection.remote}`);
       connection.close();
     }

@@ -1,10 +1,11 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { BadInput } from "../../src/bad_input.ts";
-import { type ForwardSpec, parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { type ForwardSpec, parseForwardSpecs } from "../../src/forward/forward_spec.ts";
+import { forwardSpec } from "../fakes/sample_specs.ts";
 
 function complaintAbout(spec: string): string {
   try {
-    parseForwardSpec(spec);
+    parseForwardSpecs(spec);
   } catch (error) {
     if (error instanceof BadInput) return error.message;
     throw error;
@@ -15,40 +16,35 @@ function complaintAbout(spec: string): string {
 Deno.test("reads where to listen and what to reach", () => {
   const specs: [spec: string, ForwardSpec][] = [
     ["127.0.0.1:8080:10.0.0.5:80", {
-      listenHost: "127.0.0.1",
-      listenPort: 8080,
-      target: { host: "10.0.0.5", port: 80 },
+      listen: { kind: "tcp", host: "127.0.0.1", port: 8080 },
+      target: { kind: "tcp", host: "10.0.0.5", port: 80 },
     }],
     ["[::1]:8080:[2001:db8::5]:80", {
-      listenHost: "::1",
-      listenPort: 8080,
-      target: { host: "2001:db8::5", port: 80 },
+      listen: { kind: "tcp", host: "::1", port: 8080 },
+      target: { kind: "tcp", host: "2001:db8::5", port: 80 },
     }],
     ["[::]:8080:nas.local:80", {
-      listenHost: "::",
-      listenPort: 8080,
-      target: { host: "nas.local", port: 80 },
+      listen: { kind: "tcp", host: "::", port: 8080 },
+      target: { kind: "tcp", host: "nas.local", port: 80 },
     }],
     ["myhost:8080:[::ffff:10.0.0.5]:80", {
-      listenHost: "myhost",
-      listenPort: 8080,
-      target: { host: "10.0.0.5", port: 80 },
+      listen: { kind: "tcp", host: "myhost", port: 8080 },
+      target: { kind: "tcp", host: "10.0.0.5", port: 80 },
     }],
   ];
-  for (const [spec, expected] of specs) deepEqual(parseForwardSpec(spec), expected, spec);
+  for (const [spec, expected] of specs) deepEqual(parseForwardSpecs(spec), [expected], spec);
 });
 
 Deno.test("listens on localhost where no host is given", () => {
-  deepEqual(parseForwardSpec("8080:10.0.0.5:80"), {
-    listenHost: "localhost",
-    listenPort: 8080,
-    target: { host: "10.0.0.5", port: 80 },
+  deepEqual(forwardSpec("8080:10.0.0.5:80"), {
+    listen: { kind: "tcp", host: "localhost", port: 8080 },
+    target: { kind: "tcp", host: "10.0.0.5", port: 80 },
   });
-  equal(parseForwardSpec("8080:[::1]:80").listenHost, "localhost");
+  deepEqual(forwardSpec("8080:[::1]:80").listen, { kind: "tcp", host: "localhost", port: 8080 });
 });
 
 Deno.test("port 0 may be listened on, and not be reached", () => {
-  equal(parseForwardSpec("0:a:80").listenPort, 0);
+  deepEqual(forwardSpec("0:a:80").listen, { kind: "tcp", host: "localhost", port: 0 });
   match(complaintAbout("80:a:0"), /column 6/);
 });
 

@@ -3,7 +3,8 @@ import { BufferPool } from "../../src/buffer_pool.ts";
 import { relay, type RelaySummary } from "../../src/forward/relay.ts";
 import { StreamPort } from "../../src/forward/stream_port.ts";
 import { dialTcp, listenTcp } from "../../src/socket/choose_tcp_sockets.ts";
-import type { TcpConnection } from "../../src/socket/tcp.ts";
+import type { Connection } from "../../src/socket/connection.ts";
+
 import { TunnelStream } from "../../src/tunnel/tunnel_stream.ts";
 import { type ChannelPair, channelPair } from "../fakes/channel_pair.ts";
 import {
@@ -32,8 +33,8 @@ interface Tunnel<Client> {
 
 async function acceptOne<Client>(
   connect: (port: number) => Promise<Client>,
-): Promise<{ client: Client; accepted: TcpConnection }> {
-  const { promise, resolve } = Promise.withResolvers<TcpConnection>();
+): Promise<{ client: Client; accepted: Connection }> {
+  const { promise, resolve } = Promise.withResolvers<Connection>();
   const listener = listenTcp({ host: "127.0.0.1", port: 0, onConnection: resolve });
   const client = await connect(listener.port);
   const accepted = await promise;

@@ -1,9 +1,13 @@
 import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
 import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
-import { type ForwardSpec, parseForwardSpec } from "../../src/forward/forward_spec.ts";
-import { type LinkSource, TcpForward } from "../../src/forward/tcp_egress.ts";
-import { serveTcpChannel } from "../../src/forward/tcp_ingress.ts";
+import type { Forward } from "../../src/forward/forward.ts";
+import type { LinkSource } from "../../src/forward/stream_egress.ts";
+import type { ForwardSpec } from "../../src/forward/forward_spec.ts";
+import { openForward } from "../../src/forward/open_forward.ts";
+import { forwardSpec, somePeer } from "../fakes/sample_specs.ts";
+
+import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
 import { formatEndpoint } from "../../src/socket/endpoint.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
 import { FakeChannel, Lane } from "../fakes/channel_pair.ts";
@@ -41,10 +45,10 @@ function joinedLinks(
 }
 
 function serve(link: FakeLink, rules: readonly string[]): void {
-  const allowList = new AllowList(rules.map(parseAllowRule));
+  const access = new AllowList(rules.map(parseAllowRule));
   link.handler = {
     handleUp: () => {},
-    handleChannel: (channel) => void serveTcpChannel(channel, { allowList, peer: "AB:CD", pool }),
+    handleChannel: (channel) => void serveStreamChannel(channel, { access, peer: somePeer, pool }),
     handleClosed: () => {},
   };
 }
@@ -53,12 +57,16 @@ function linksOf(link: FakeLink | undefined): LinkSource {
   return { acquire: () => Promise.resolve(link) };
 }
 
+/** The port that it listens on. */
+function portOf({ addresses: [address = ""] }: Forward): number {
+  return Number(address.split(":").at(-1));
+}
+
 /** A forward over a link that is up. */
 function forwardOver(link: FakeLink, spec: string | ForwardSpec) {
-  const parsed = typeof spec === "string" ? parseForwardSpec(spec) : spec;
-  const forward = new TcpForward(parsed, { links: linksOf(link), pool });
-  const [address = ""] = forward.addresses;
-  const port = Number(address.split(":").at(-1));
+  const parsed = typeof spec === "string" ? forwardSpec(spec) : spec;
+  const forward = openForward(parsed, { links: linksOf(link), pool });
+  const port = portOf(forward);
   return { forward, connect: () => Deno.connect({ hostname: "127.0.0.1", port }) };
 }
 
@@ -130,7 +138,6 @@ Deno.test("localhost is both loopback addresses, on one port", () => {
   const [four = "", six = ""] = forward.addresses;
   match(four, /^127\.0\.0\.1:\d+$/);
   equal(six, `[::1]:${four.split(":")[1]}`);
-  equal(forward.target, "10.0.0.5:80");
   forward.close();
 });
 
@@ -194,9 +201,9 @@ Deno.test("what came for a target that is not reached is not held", async () => 
   const [near, far] = [new FakeChannel(one, options), new FakeChannel(other, options)];
   near.join(far);
   far.join(near);
-  const serving = serveTcpChannel(far, {
-    allowList: new AllowList([{ host: "*", port: "*" }]),
-    peer: "x",
+  const serving = serveStreamChannel(far, {
+    access: new AllowList([{ kind: "tcp", host: "*", port: "*" }]),
+    peer: somePeer,
     pool,
   });
   for (let count = 0; count < 16; count++) near.sendBinary(testBytes(10_000), 0, 10_000);
@@ -212,7 +219,7 @@ Deno.test("what came for a target that is not reached is not held", async () => 
 Deno.test("channels that are no forwarded connection are refused", async () => {
   const log = await LogRecorder.start();
   const [one, other] = [new Lane("microtask"), new Lane("microtask")];
-  const everything = new AllowList([{ host: "*", port: "*" }]);
+  const everything = new AllowList([{ kind: "tcp", host: "*", port: "*" }]);
   const channels = [
     { label: "127.0.0.1:80", protocol: "other/1" },
     { label: "127.0.0.1:80", protocol: "" },
@@ -227,7 +234,7 @@ Deno.test("channels that are no forwarded connection are refused", async () => {
     const [near, far] = [new FakeChannel(one, options), new FakeChannel(other, options)];
     near.join(far);
     far.join(near);
-    await serveTcpChannel(far, { allowList: everything, peer: "x", pool });
+    await serveStreamChannel(far, { access: everything, peer: somePeer, pool });
     const [refused] = far.control;
     equal(refused?.type, "refused");
     near.close();
@@ -246,11 +253,11 @@ Deno.test("a client is reset where no link comes up or no channel is free", {
   ignore: !isLinux,
 }, async () => {
   await LogRecorder.start();
-  const spec = parseForwardSpec("127.0.0.1:0:127.0.0.1:80");
+  const spec = forwardSpec("127.0.0.1:0:127.0.0.1:80");
   const full = joinedLinks({ maxChannelCount: 0 }).a;
   for (const link of [undefined, full, linkPair().a]) {
-    const forward = new TcpForward(spec, { links: linksOf(link), pool });
-    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    const forward = openForward(spec, { links: linksOf(link), pool });
+    const port = portOf(forward);
     await expectReset(() => Deno.connect({ hostname: "127.0.0.1", port }));
     forward.close();
   }
@@ -262,12 +269,12 @@ Deno.test("a link that ends takes its connections with it, and the listener stay
   using service = Service.echo();
   const rule = `127.0.0.1:${service.port}`;
   const links = [joinedLinks({ allowedByZ: [rule] }).a, joinedLinks({ allowedByZ: [rule] }).a];
-  const spec = parseForwardSpec(`127.0.0.1:0:${rule}`);
-  const forward = new TcpForward(spec, {
+  const spec = forwardSpec(`127.0.0.1:0:${rule}`);
+  const forward = openForward(spec, {
     links: { acquire: () => Promise.resolve(links[0]) },
     pool,
   });
-  const port = Number(forward.addresses[0]?.split(":").at(-1));
+  const port = portOf(forward);
   const connect = () => Deno.connect({ hostname: "127.0.0.1", port });
   const client = await connect();
   await writeAll(client, new Uint8Array(1));
@@ -287,11 +294,11 @@ Deno.test("a connection over a link that may be dead moves to the next, with wha
   doubtful.goUp();
   doubtful.silence = 1_500;
   const links = [doubtful, joinedLinks({ allowedByZ: [rule] }).a];
-  const forward = new TcpForward(parseForwardSpec(`127.0.0.1:0:${rule}`), {
+  const forward = openForward(forwardSpec(`127.0.0.1:0:${rule}`), {
     links: { acquire: () => Promise.resolve(links[0]) },
     pool,
   });
-  const port = Number(forward.addresses[0]?.split(":").at(-1));
+  const port = portOf(forward);
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
   await writeAll(client, new Uint8Array([1, 2, 3]));
   await client.closeWrite();
@@ -312,12 +319,12 @@ Deno.test("a link is asked for where a connection is not answered for 3 s, and t
   dead.silence = 1_500;
   const { a } = joinedLinks({ allowedByZ: [rule] });
   const links = [dead, a];
-  const forward = new TcpForward(parseForwardSpec(`127.0.0.1:0:${rule}`), {
+  const forward = openForward(forwardSpec(`127.0.0.1:0:${rule}`), {
     links: { acquire: () => Promise.resolve(links.shift()) },
     pool,
   });
   await withExpiredTimers(3_000, async () => {
-    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    const port = portOf(forward);
     await echoThrough(() => Deno.connect({ hostname: "127.0.0.1", port }), testBytes(1_000));
   });
   forward.close();
@@ -333,10 +340,10 @@ Deno.test("a link is asked for where a connection is not answered over one that 
     if (++count === 2) asked.resolve();
     return Promise.resolve(link);
   };
-  const spec = parseForwardSpec("127.0.0.1:0:127.0.0.1:80");
-  const forward = new TcpForward(spec, { links: { acquire }, pool });
+  const spec = forwardSpec("127.0.0.1:0:127.0.0.1:80");
+  const forward = openForward(spec, { links: { acquire }, pool });
   await withExpiredTimers(3_000, async () => {
-    const port = Number(forward.addresses[0]?.split(":").at(-1));
+    const port = portOf(forward);
     const client = await Deno.connect({ hostname: "127.0.0.1", port });
     await asked.promise;
     client.close();

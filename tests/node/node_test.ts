@@ -2,7 +2,7 @@ import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict
 import { AllowList, type AllowRule } from "../../src/access/allow_list.ts";
 import { measure } from "../../src/bench/measure.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
-import { parseForwardSpec } from "../../src/forward/forward_spec.ts";
+import { forwardSpec } from "../fakes/sample_specs.ts";
 import { Node } from "../../src/node/node.ts";
 import { type FakeLink, linkPair } from "../fakes/link_pair.ts";
 import { withExpiredTimers } from "../fakes/expired_timers.ts";
@@ -14,12 +14,15 @@ const isLinux = Deno.build.os === "linux";
 /** What all nodes of these tests take their blocks from. */
 const pool = new BufferPool();
 
-function newNode(forwards: readonly string[] = [], rules: readonly number[] = []): Node {
+function newNode(rules: readonly number[] = []): Node {
   return new Node({
-    forwards: forwards.map((spec) => ({ spec: parseForwardSpec(spec), route: undefined })),
-    allowList: new AllowList(rules.map((port) => ({ host: "127.0.0.1", port }))),
+    access: new AllowList(rules.map((port) => ({ kind: "tcp", host: "127.0.0.1", port }))),
     pool,
   });
+}
+
+function listen(node: Node, ...specs: readonly string[]): void {
+  for (const spec of specs) node.addForward({ spec: forwardSpec(spec), route: undefined });
 }
 
 /** Adopts links; the reasons they ended with. */
@@ -154,8 +157,8 @@ Deno.test("1,024 may wait for a link, and no more", async () => {
 
 Deno.test("listens on all forwards, says where, and stops when it is closed", async () => {
   const log = await LogRecorder.start();
-  const node = newNode(["127.0.0.1:0:10.0.0.5:80", "[::1]:0:10.0.0.5:81"]);
-  node.listen();
+  const node = newNode();
+  listen(node, "127.0.0.1:0:10.0.0.5:80", "[::1]:0:10.0.0.5:81");
   const addresses = log.of("listening").map(({ properties }) => String(properties.addresses));
   match(addresses[0] ?? "", /^127\.0\.0\.1:[1-9]\d*$/);
   match(addresses[1] ?? "", /^\[::1\]:[1-9]\d*$/);
@@ -168,9 +171,9 @@ Deno.test("names the address that cannot be bound", async () => {
   await LogRecorder.start();
   const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
-  const node = newNode([`127.0.0.1:${port}:10.0.0.5:80`]);
+  const node = newNode();
   throws(
-    () => node.listen(),
+    () => listen(node, `127.0.0.1:${port}:10.0.0.5:80`),
     (error: Error) => error.message.includes(`cannot listen on 127.0.0.1:${port}: `),
   );
   taken.close();
@@ -180,9 +183,9 @@ Deno.test("names the address that cannot be bound", async () => {
 Deno.test("a connection waits for the link and is then carried", async () => {
   const log = await LogRecorder.start();
   using service = Service.echo();
-  const egress = newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]);
-  const ingress = newNode([], [service.port]);
-  egress.listen();
+  const egress = newNode();
+  const ingress = newNode([service.port]);
+  listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
   const { properties } = await log.next("listening");
   const port = Number(String(properties.addresses).split(":").at(-1));
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -203,9 +206,9 @@ Deno.test("a node that closes gives back what its connections held", async () =>
   using service = new Service(async (connection) => {
     await writeAll(connection, testBytes(20_000_000));
   });
-  const egress = newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]);
-  const ingress = newNode([], [service.port]);
-  egress.listen();
+  const egress = newNode();
+  const ingress = newNode([service.port]);
+  listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
   const { properties } = await log.next("listening");
   const { a, z } = linkPair({ pace: "turn" });
   adoptAll(egress, [a]);
@@ -223,8 +226,8 @@ Deno.test("a node that closes gives back what its connections held", async () =>
 
 Deno.test("a connection that gets no link is reset", { ignore: !isLinux }, async () => {
   const log = await LogRecorder.start();
-  const node = newNode(["127.0.0.1:0:127.0.0.1:80"]);
-  node.listen();
+  const node = newNode();
+  listen(node, "127.0.0.1:0:127.0.0.1:80");
   const { properties } = await log.next("listening");
   const port = Number(String(properties.addresses).split(":").at(-1));
   await withExpiredTimers(10_000, async () => {
@@ -242,10 +245,10 @@ Deno.test("a connection that gets no link is reset", { ignore: !isLinux }, async
 Deno.test("an ingress serves two egress nodes at once", async () => {
   const log = await LogRecorder.start();
   using service = Service.echo();
-  const ingress = newNode([], [service.port]);
-  const nodes = [1, 2].map(() => newNode([`127.0.0.1:0:127.0.0.1:${service.port}`]));
+  const ingress = newNode([service.port]);
+  const nodes = [newNode(), newNode()];
   const replies = nodes.map(async (node, position) => {
-    node.listen();
+    listen(node, `127.0.0.1:0:127.0.0.1:${service.port}`);
     const { properties } = await log.next("listening", position + 1);
     const port = Number(String(properties.addresses).split(":").at(-1));
     const { a, z } = linkPair({ pace: "turn" });
@@ -365,8 +368,8 @@ for (const { silence, told } of [{ silence: 3_000, told: ["lost"] }, { silence: 
   const what = told.length > 0 ? "another link is asked for" : "no other link is asked for";
   Deno.test(`a connection waits for its answer and its link is silent for ${silence} ms: ${what}`, async () => {
     const log = await LogRecorder.start();
-    const node = newNode(["127.0.0.1:0:127.0.0.1:9"]);
-    node.listen();
+    const node = newNode();
+    listen(node, "127.0.0.1:0:127.0.0.1:9");
     const listening = lineOf(await log.next("listening"));
     const { a, z } = linkPair();
     z.goUp();
@@ -386,8 +389,8 @@ for (const { silence, told } of [{ silence: 3_000, told: ["lost"] }, { silence: 
 
 Deno.test("serves each channel by its protocol, and refuses those it does not know", async () => {
   const log = await LogRecorder.start();
-  const rules: AllowRule[] = ["bench", { host: "127.0.0.1", port: 9 }];
-  const node = new Node({ forwards: [], allowList: new AllowList(rules), pool });
+  const rules: AllowRule[] = [{ kind: "bench" }, { kind: "tcp", host: "127.0.0.1", port: 9 }];
+  const node = new Node({ access: new AllowList(rules), pool });
   const { a, z } = linkPair({ pace: "turn" });
   adoptAll(node, [z]);
   a.goUp();

@@ -2,7 +2,8 @@ import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict
 import { portableTcpSockets } from "../../src/socket/choose_tcp_sockets.ts";
 import { nativeSystem } from "../../src/socket/native_system.ts";
 import { NativeTcpSockets } from "../../src/socket/native_tcp.ts";
-import type { TcpConnection, TcpSockets } from "../../src/socket/tcp.ts";
+import type { Connection } from "../../src/socket/connection.ts";
+import type { TcpSockets } from "../../src/socket/tcp.ts";
 import {
   closeQuietly,
   isSame,
@@ -29,8 +30,8 @@ for (const { name, tcp } of implementations) testTcp(name, tcp);
 function testTcp(name: string, tcp: TcpSockets): void {
   /** A listener, and its connections in the order they were accepted. */
   function listen(host = "127.0.0.1") {
-    const accepted: TcpConnection[] = [];
-    const waiting: ((connection: TcpConnection) => void)[] = [];
+    const accepted: Connection[] = [];
+    const waiting: ((connection: Connection) => void)[] = [];
     const listener = tcp.listen({
       host,
       port: 0,
@@ -43,7 +44,7 @@ function testTcp(name: string, tcp: TcpSockets): void {
     const next = () => {
       const connection = accepted.shift();
       return connection === undefined
-        ? new Promise<TcpConnection>((resolve) => waiting.push(resolve))
+        ? new Promise<Connection>((resolve) => waiting.push(resolve))
         : Promise.resolve(connection);
     };
     return {
@@ -243,7 +244,7 @@ function testTcp(name: string, tcp: TcpSockets): void {
   );
 }
 
-async function readAll(connection: TcpConnection): Promise<number> {
+async function readAll(connection: Connection): Promise<number> {
   let length = 0;
   const buffer = new Uint8Array(65_536);
   for (let count; (count = await connection.read(buffer)) !== null;) length += count;

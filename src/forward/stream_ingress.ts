@@ -1,9 +1,10 @@
-/** The ingress side of TCP forwarding: judges, dials and relays each stream a peer opens. */
+/** The ingress side of streams: judges, dials and relays each one that a peer opens. */
 import { getLogger } from "@logtape/logtape";
-import type { AllowList } from "../access/allow_list.ts";
+import type { Access, AccessPeer } from "../access/access.ts";
+import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
-import { type Endpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
+import { SpecError } from "../socket/endpoint.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
 import { DialError, dialTarget } from "./dial_target.ts";
@@ -12,13 +13,21 @@ import { StreamPort } from "./stream_port.ts";
 
 const log = getLogger(["aetherport", "ingress"]);
 
+/** Whose channels are served, and by which rules. */
+export interface StreamIngressOptions {
+  readonly access: Access;
+  readonly peer: AccessPeer;
+  readonly pool: BufferPool;
+}
+
 /** Serves one channel until its stream is over. Never throws. */
-export async function serveTcpChannel(
+export async function serveStreamChannel(
   channel: Channel,
-  { allowList, peer, pool }: { allowList: AllowList; peer: string; pool: BufferPool },
+  { access, peer: asking, pool }: StreamIngressOptions,
 ): Promise<void> {
   const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
-  const target = judge(channel, allowList);
+  const { name: peer } = asking;
+  const target = judge(channel, access, asking);
   if ("code" in target) {
     refuse(port, { peer, target: channel.label, ...target });
     return;
@@ -50,14 +59,16 @@ export async function serveTcpChannel(
 
 function judge(
   channel: Channel,
-  allowList: AllowList,
-): Endpoint | { code: RefusalCode; reason: string } {
+  access: Access,
+  peer: AccessPeer,
+): StreamTarget | { code: RefusalCode; reason: string } {
   if (channel.protocol !== tcpProtocol) {
     return { code: "malformed", reason: `this node does not speak ${quote(channel.protocol)}` };
   }
   try {
-    const target = parseEndpoint(channel.label);
-    return allowList.allows(target) ? target : { code: "denied", reason: "no --allow names it" };
+    const target = parseStreamTarget(channel.label);
+    const verdict = access.judge({ peer, wanted: target });
+    return verdict.isAllowed ? target : { code: "denied", reason: verdict.reason };
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     return { code: "malformed", reason: error.message };

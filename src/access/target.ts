@@ -1,0 +1,94 @@
+/**
+ * What a node is asked to reach: `host:port`, `host:port/udp`, `unix:/path` or `exec:name`. A parsed
+ * target has one spelling, so that what is judged is what is dialled.
+ */
+import { type Endpoint, formatEndpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
+
+/** A host and a TCP port. */
+export interface TcpTarget extends Endpoint {
+  readonly kind: "tcp";
+}
+
+/** A host and a UDP port. */
+export interface UdpTarget extends Endpoint {
+  readonly kind: "udp";
+}
+
+/** A Unix socket of the ingress's host. */
+export interface UnixTarget {
+  readonly kind: "unix";
+  /** Absolute. */
+  readonly path: string;
+}
+
+/** A command that the ingress offers by a name. */
+export interface ExecTarget {
+  readonly kind: "exec";
+  readonly name: string;
+}
+
+/** What is reached by a stream of bytes. */
+export type StreamTarget = TcpTarget | UnixTarget | ExecTarget;
+
+/** Anything that is reached. */
+export type Target = StreamTarget | UdpTarget;
+
+/** What `sun_path` holds on all systems, with its end, in bytes. */
+const maxPathLength = 103;
+const unixPrefix = "unix:";
+const execPrefix = "exec:";
+const udpSuffix = "/udp";
+const execName = /^[\w.-]{1,64}$/;
+
+/**
+ * Reads the target of a stream, as a channel's label or `--stdio` has it; a path may stand without
+ * its `unix:`. Throws {@link SpecError}.
+ */
+export function parseStreamTarget(text: string): StreamTarget {
+  if (text.startsWith("/")) return { kind: "unix", path: parsePath(text, 1) };
+  if (text.startsWith(unixPrefix)) {
+    const column = unixPrefix.length + 1;
+    return { kind: "unix", path: parsePath(text.slice(unixPrefix.length), column) };
+  }
+  if (text.startsWith(execPrefix)) {
+    return { kind: "exec", name: parseExecName(text.slice(execPrefix.length), 6) };
+  }
+  return { kind: "tcp", ...parseEndpoint(text) };
+}
+
+/** Reads any target; one for UDP ends in `/udp`. Throws {@link SpecError}. */
+export function parseTarget(text: string): Target {
+  if (text.startsWith("/") || !text.endsWith(udpSuffix)) return parseStreamTarget(text);
+  return { kind: "udp", ...parseEndpoint(text.slice(0, -udpSuffix.length)) };
+}
+
+/** The one spelling of a target, which {@link parseTarget} reads. */
+export function formatTarget(target: Target): string {
+  switch (target.kind) {
+    case "tcp":
+      return formatEndpoint(target);
+    case "udp":
+      return formatEndpoint(target) + udpSuffix;
+    case "unix":
+      return unixPrefix + target.path;
+    case "exec":
+      return execPrefix + target.name;
+  }
+}
+
+/** Reads the path of a Unix socket: absolute, and short enough. Throws {@link SpecError}. */
+export function parsePath(text: string, column: number): string {
+  if (!text.startsWith("/")) throw new SpecError(column, "a path of a socket begins with /");
+  const isUsable = !text.includes("\0") && new TextEncoder().encode(text).length <= maxPathLength;
+  if (!isUsable) throw new SpecError(column, `a socket's path has at most ${maxPathLength} bytes`);
+  return text;
+}
+
+/** Reads the name of a command that is offered. Throws {@link SpecError}. */
+export function parseExecName(text: string, column: number): string {
+  if (execName.test(text)) return text;
+  throw new SpecError(
+    column,
+    `${JSON.stringify(text)} is no name of a command (letters, digits, . - _)`,
+  );
+}

@@ -1,0 +1,16 @@
+/** Begins to serve a forward of any kind. */
+import type { BufferPool } from "../buffer_pool.ts";
+import type { Forward } from "./forward.ts";
+import type { ForwardSpec } from "./forward_spec.ts";
+import { type LinkSource, StreamEgress } from "./stream_egress.ts";
+import { TcpForward } from "./tcp_forward.ts";
+
+/** Binds what a forward listens on. Throws an Error naming the address that cannot be bound. */
+export function openForward(
+  { listen, target }: ForwardSpec,
+  { links, pool }: { readonly links: LinkSource; readonly pool: BufferPool },
+): Forward {
+  if (listen.kind !== "tcp" || target.kind === "udp") throw new Error("not there yet");
+  const egress = new StreamEgress({ links, pool });
+  return new TcpForward(listen, (connection) => void egress.serve(connection, target));
+}
