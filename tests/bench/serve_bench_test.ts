@@ -115,7 +115,7 @@ Deno.test("refuses what it does not know, and says so in the log", async () => {
     code: "malformed",
     reason: "this node knows no such measurement",
   });
-  match(lineOf(await log.next("refused")), /refused a measurement to near: /);
+  match(lineOf(await log.next("refused")), /refused a measurement to AB:CD: /);
   await untilReleased(stage);
 });
 
