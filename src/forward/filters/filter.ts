@@ -1,0 +1,28 @@
+/**
+ * Filters look into a stream between the other node and its target, at the ingress: what they take
+ * for the connection to the target looks like one, and hands on only what was judged.
+ */
+import type { BufferPool } from "../../buffer_pool.ts";
+import type { Connection } from "../../socket/connection.ts";
+
+/** Whose stream it is, and who is told of what is refused. */
+export interface FilterContext {
+  /** The other node's name, by its certificate; undefined on a link without. */
+  readonly peerName: string | undefined;
+  readonly peerLabels: Readonly<Record<string, string>>;
+  /** The rule that allowed the stream, as refusals name it. */
+  readonly ruleName: string;
+  readonly pool: BufferPool;
+  /** One thing that was asked for was judged; the summary is printable, and of a few words. */
+  readonly onJudged: (summary: string, isAllowed: boolean) => void;
+  /** Breaks the stream off, where neither reading nor writing would tell. */
+  readonly breakOff: (reason: string) => void;
+}
+
+/** One protocol: puts a filter before a connection to the target. */
+export type Filter = (connection: Connection, context: FilterContext) => Connection;
+
+/** Thrown to the relay where a stream is not what it has to be: it is broken off with this reason. */
+export class FilterError extends Error {
+  override readonly name = "FilterError";
+}

@@ -1,0 +1,388 @@
+/**
+ * HTTP/1.1 under a rule: every request on a connection is parsed, judged and written anew for the
+ * target, one after the other, so that what was judged is what arrives. Answers pass as they are;
+ * they are parsed to know where each ends. After an upgrade to WebSocket all bytes pass.
+ */
+import { ReadBuffer } from "../../read_buffer.ts";
+import type { Connection } from "../../../socket/connection.ts";
+import { type Filter, type FilterContext, FilterError } from "../filter.ts";
+import {
+  type HttpRequest,
+  readRequest,
+  RequestError,
+  usableTrailers,
+  valuesOf,
+} from "./http_request.ts";
+import { HttpJudge, type HttpRule } from "./http_rule.ts";
+import { fromLatin1, type HttpField, type HttpHead, HttpParser } from "./llhttp.ts";
+import { writeAnswer, writeRequestHead, writeTrailers } from "./write_head.ts";
+
+/** A head takes so long at most, in ms. */
+const headTimeout = 30_000;
+/** So much of a refused body is read to keep the connection, in bytes. */
+const maxRefusedBody = 1_048_576;
+/** A client that was told that its connection is over has so long to end it, in ms. */
+const lingerTimeout = 2_000;
+const lineEnd = fromLatin1("\r\n");
+
+/** Where the exchange stands. */
+type Phase =
+  /** A request is being read, or none has begun. */
+  | "request"
+  /** It is all there, and its answer is not. */
+  | "answer"
+  /** Bytes pass as they are. */
+  | "upgraded"
+  /** Nothing passes any more. */
+  | "closing";
+
+/** Puts a rule before a target that speaks HTTP. */
+export function httpFilter(rule: HttpRule): Filter {
+  const judge = new HttpJudge(rule);
+  return (connection, context) => new HttpConnection(connection, judge, context);
+}
+
+/** The target, as the other node sees it through the rule. */
+class HttpConnection implements Connection {
+  readonly remote: string;
+  readonly #target: Connection;
+  readonly #judge: HttpJudge;
+  readonly #context: FilterContext;
+  readonly #requests: HttpParser;
+  readonly #answers: HttpParser;
+  readonly #buffer: ReadBuffer;
+  #phase: Phase = "request";
+  /** The one under way; undefined between two. */
+  #request: HttpRequest | undefined;
+  /** Why it was refused: its body is read and dropped. */
+  #refusal: { readonly status: number; readonly reason: string } | undefined;
+  #bodyLength = 0;
+  #isAnswered = false;
+  /** Of the answer that is being read: whether it is the last of its request. */
+  #isFinal = false;
+  #hasAgreedToUpgrade = false;
+  /** For the target, of the bytes that are being parsed. */
+  #forTarget: Uint8Array<ArrayBuffer>[] = [];
+  /** For the client, from this node. */
+  readonly #forClient: Uint8Array[] = [];
+  /** Where the target is read to. */
+  #reads: Uint8Array = new Uint8Array(0);
+  #readCount = 0;
+  #isFreed = false;
+  /** What was read of the target and not handed on: within the buffer. */
+  #unread: Uint8Array | undefined;
+  /** A read of the target is under way. */
+  #isReading = false;
+  /** What it came to; undefined once it was dealt with. */
+  #outcome: { readonly count: number | null } | { readonly error: unknown } | undefined;
+  #wakeReader: () => void = () => {};
+  #wakeWriter: () => void = () => {};
+  #headTimer: ReturnType<typeof setTimeout> | undefined;
+  #lingerTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(target: Connection, judge: HttpJudge, context: FilterContext) {
+    this.remote = target.remote;
+    this.#target = target;
+    this.#judge = judge;
+    this.#context = context;
+    this.#buffer = new ReadBuffer(context.pool);
+    this.#requests = new HttpParser("request", {
+      handleHead: (head) => this.#handleRequest(head),
+      handleBody: (bytes) => this.#handleBody(bytes),
+      handleEnd: (trailers) => this.#handleRequestEnd(trailers),
+    });
+    this.#answers = new HttpParser("response", {
+      handleHead: (head) => this.#handleAnswer(head),
+      handleBody: () => {},
+      handleEnd: () => {},
+    });
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      while (this.#phase === "answer") {
+        await new Promise<void>((resolve) => this.#wakeWriter = resolve);
+      }
+      if (this.#phase === "closing") return;
+      if (this.#phase === "upgraded") return await this.#target.write(bytes.subarray(at));
+      this.#watchHead();
+      at += this.#parse(bytes.subarray(at));
+      await this.#flush();
+    }
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    while (true) {
+      const own = this.#forClient[0] ?? this.#unread;
+      if (own !== undefined) return this.#handOver(own, buffer);
+      if (this.#phase === "closing") return null;
+      const outcome = this.#outcome;
+      if (outcome !== undefined) {
+        this.#outcome = undefined;
+        if ("error" in outcome) throw outcome.error;
+        if (outcome.count === null) return this.#handleTargetEnd();
+        this.#readCount = outcome.count;
+        this.#handleAnswerBytes(this.#reads.subarray(0, outcome.count));
+        continue;
+      }
+      if (this.#phase === "upgraded" && !this.#isReading) return await this.#target.read(buffer);
+      this.#startReading();
+      await new Promise<void>((resolve) => this.#wakeReader = resolve);
+    }
+  }
+
+  /** Own answers may be handed over while it is under way. */
+  #startReading(): void {
+    if (this.#isReading) return;
+    this.#isReading = true;
+    this.#reads = this.#buffer.next(Infinity);
+    const finish = (outcome: { readonly count: number | null } | { readonly error: unknown }) => {
+      this.#isReading = false;
+      this.#outcome = outcome;
+      if (this.#isFreed) this.#buffer.shrink();
+      this.#wakeReader();
+    };
+    this.#target.read(this.#reads).then((count) => finish({ count }), (error) => finish({ error }));
+  }
+
+  endWrite(): Promise<void> {
+    if (this.#phase === "upgraded") return this.#target.endWrite();
+    if (this.#requests.isWithinMessage && this.#phase === "request") {
+      return Promise.reject(new FilterError("the request ended before its end"));
+    }
+    return this.#target.endWrite();
+  }
+
+  probe(): Promise<void> {
+    return this.#target.probe();
+  }
+
+  reset(): void {
+    this.#free();
+    this.#target.reset();
+  }
+
+  close(): void {
+    this.#free();
+    this.#target.close();
+  }
+
+  /** Takes bytes of the client up to the end of a request; how many. */
+  #parse(bytes: Uint8Array): number {
+    const { length, state } = this.#requests.parse(bytes);
+    if (typeof state === "object") {
+      const problem = this.#refusal ??
+        { status: 400, reason: `no valid HTTP/1.1: ${state.defect}` };
+      this.#answerAndClose(problem.status, problem.reason);
+    }
+    // What follows a request for another protocol is of that: it waits for the answer.
+    if (state === "upgraded") this.#requests.resumeAfterUpgrade();
+    return length;
+  }
+
+  async #flush(): Promise<void> {
+    const pieces = this.#forTarget;
+    this.#forTarget = [];
+    const [only] = pieces;
+    if (only !== undefined) await this.#target.write(pieces.length === 1 ? only : joined(pieces));
+  }
+
+  /** A client that drips a head is not waited for without end. */
+  #watchHead(): void {
+    if (this.#request !== undefined || this.#headTimer !== undefined) return;
+    this.#headTimer = setTimeout(
+      () => this.#answerAndClose(408, "the request's head took more than 30 s"),
+      headTimeout,
+    );
+  }
+
+  #handleRequest(head: HttpHead): boolean {
+    clearTimeout(this.#headTimer);
+    this.#headTimer = undefined;
+    this.#bodyLength = 0;
+    this.#isAnswered = false;
+    this.#hasAgreedToUpgrade = false;
+    try {
+      const request = this.#request = readRequest(head);
+      const refusal = this.#judge.refusalOf(request);
+      this.#context.onJudged(summaryOf(request), refusal === undefined);
+      if (refusal === undefined) {
+        this.#forTarget.push(writeRequestHead(request, this.#judge.rule, this.#context));
+      } else {
+        const status = refusal.startsWith("a body may") ? 413 : 403;
+        this.#refusal = { status, reason: `${refusal} (rule ${this.#context.ruleName})` };
+      }
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      this.#refusal = { status: error.status, reason: error.message };
+      this.#answerAndClose(error.status, error.message);
+    }
+    // A client that waits to be told to send its body sends none, or does: nobody can tell.
+    if (this.#refusal !== undefined && this.#request?.expectsContinue) {
+      this.#answerAndClose(this.#refusal.status, this.#refusal.reason);
+    }
+    return true;
+  }
+
+  #handleBody(bytes: Uint8Array): void {
+    const request = this.#request;
+    if (request === undefined || this.#phase === "closing") return;
+    this.#bodyLength += bytes.length;
+    if (this.#refusal !== undefined) {
+      if (this.#bodyLength <= maxRefusedBody) return;
+      return this.#answerAndClose(this.#refusal.status, this.#refusal.reason);
+    }
+    const { maxBodyLength = Infinity } = this.#judge.rule;
+    if (this.#bodyLength > maxBodyLength) {
+      // Half of it has gone out: the target must not take that for the whole.
+      throw new FilterError(
+        `a body of more than ${maxBodyLength} bytes (rule ${this.#context.ruleName})`,
+      );
+    }
+    if (request.body.type === "chunked") {
+      this.#forTarget.push(fromLatin1(`${bytes.length.toString(16)}\r\n`));
+    }
+    this.#forTarget.push(Uint8Array.from(bytes));
+    if (request.body.type === "chunked") this.#forTarget.push(lineEnd);
+  }
+
+  #handleRequestEnd(trailers: readonly HttpField[]): void {
+    const request = this.#request;
+    if (request === undefined || this.#phase === "closing") return;
+    if (this.#refusal !== undefined) {
+      const { status, reason } = this.#refusal;
+      this.#refusal = undefined;
+      this.#request = undefined;
+      return this.#answer(status, reason, request);
+    }
+    if (request.body.type === "chunked") {
+      this.#forTarget.push(writeTrailers(usableTrailers(trailers)));
+    }
+    this.#phase = "answer";
+    // A target may answer before it has heard it all.
+    if (this.#isAnswered) this.#endExchange();
+  }
+
+  #handleAnswer({ status, isUpgrade }: HttpHead): boolean {
+    this.#hasAgreedToUpgrade = status === 101 && isUpgrade && this.#request?.isWebSocket === true;
+    this.#isFinal = status >= 200;
+    if (status === 101 && !this.#hasAgreedToUpgrade) {
+      throw new FilterError("the target changes to a protocol that nobody has asked for");
+    }
+    return this.#request?.method !== "HEAD";
+  }
+
+  /** Finds the ends of answers within bytes of the target, which all pass to the client. */
+  #handleAnswerBytes(bytes: Uint8Array): void {
+    this.#unread = bytes;
+    for (let rest = bytes; rest.length > 0 && this.#phase !== "upgraded";) {
+      if (this.#request === undefined) {
+        throw new FilterError("the target answers what nobody has asked");
+      }
+      const { length, state } = this.#answers.parse(rest);
+      rest = rest.subarray(length);
+      if (typeof state === "object") {
+        throw new FilterError(`the target's answer is no valid HTTP/1.1: ${state.defect}`);
+      }
+      if (this.#hasAgreedToUpgrade) this.#upgrade();
+      else if (state === "ended" && this.#isFinal) this.#finishAnswer();
+    }
+  }
+
+  #finishAnswer(): void {
+    this.#isAnswered = true;
+    if (this.#phase === "answer") this.#endExchange();
+  }
+
+  #endExchange(): void {
+    this.#request = undefined;
+    this.#phase = "request";
+    this.#wakeWriter();
+  }
+
+  #upgrade(): void {
+    this.#phase = "upgraded";
+    this.#wakeWriter();
+  }
+
+  #handleTargetEnd(): null {
+    if (this.#phase !== "upgraded") this.#phase = "closing";
+    this.#wakeWriter();
+    return null;
+  }
+
+  #handOver(own: Uint8Array, buffer: Uint8Array): number {
+    const count = Math.min(own.length, buffer.length);
+    buffer.set(own.subarray(0, count));
+    const rest = count < own.length ? own.subarray(count) : undefined;
+    if (this.#forClient.length > 0) {
+      if (rest === undefined) this.#forClient.shift();
+      else this.#forClient[0] = rest;
+    } else {
+      this.#unread = rest;
+      if (rest === undefined) this.#buffer.handleRead(this.#readCount);
+    }
+    return count;
+  }
+
+  /** The connection goes on. */
+  #answer(status: number, reason: string, request: HttpRequest): void {
+    this.#forClient.push(writeAnswer({
+      ...{ status, reason, isKeptAlive: request.isKeptAlive },
+      isJson: wantsJson(request),
+      isWithoutBody: request.method === "HEAD",
+    }));
+    if (!request.isKeptAlive) this.#phase = "closing";
+    this.#wakeReader();
+  }
+
+  /** Nothing is read or handed on after this. */
+  #answerAndClose(status: number, reason: string): void {
+    if (this.#phase === "closing") return;
+    this.#phase = "closing";
+    clearTimeout(this.#headTimer);
+    this.#forTarget = [];
+    const request = this.#request;
+    this.#forClient.push(writeAnswer({
+      ...{ status, reason, isKeptAlive: false },
+      isJson: request !== undefined && wantsJson(request),
+      isWithoutBody: request?.method === "HEAD",
+    }));
+    if (request === undefined) this.#context.onJudged(reason, false);
+    this.#lingerTimer = setTimeout(() => this.#context.breakOff(reason), lingerTimeout);
+    this.#wakeReader();
+  }
+
+  #free(): void {
+    clearTimeout(this.#headTimer);
+    clearTimeout(this.#lingerTimer);
+    this.#isFreed = true;
+    this.#requests.destroy();
+    this.#answers.destroy();
+    this.#phase = "closing";
+    // A read under way still writes there.
+    if (!this.#isReading) this.#buffer.shrink();
+    this.#wakeWriter();
+    this.#wakeReader();
+  }
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
+}
+
+function wantsJson({ fields }: HttpRequest): boolean {
+  const accept = valuesOf(fields, "accept").join();
+  return /\bapplication\/json\b/.test(accept) && !/\btext\/html\b/.test(accept);
+}
+
+/** For the audit: no query, which may hold secrets. */
+function summaryOf({ method, host, target }: HttpRequest): string {
+  return `${method} ${host}${target.split("?")[0]}`.slice(0, 256);
+}

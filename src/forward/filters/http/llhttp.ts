@@ -1,0 +1,275 @@
+/**
+ * HTTP/1 messages, parsed by llhttp (the parser of node, as WebAssembly, from undici), which is
+ * strict as long as nobody asks it to be lenient. What follows from a message is this module's
+ * user's business: it hears of a head, of pieces of the body, and of the end.
+ *
+ * @module
+ */
+import wasm from "undici/lib/llhttp/llhttp_simd-wasm.js";
+
+/** One header field as it was written, its value without surrounding blanks. Latin-1. */
+export interface HttpField {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What precedes a body. */
+export interface HttpHead {
+  /** Of a request. */
+  readonly method: string;
+  /** Of a request: its target as it was written. */
+  readonly target: string;
+  /** Of a response. */
+  readonly status: number;
+  readonly major: number;
+  readonly minor: number;
+  readonly fields: readonly HttpField[];
+  /** Whether another protocol is asked for, or was agreed on. */
+  readonly isUpgrade: boolean;
+  /** Whether another message may follow. */
+  readonly isKeptAlive: boolean;
+}
+
+/** What is told of one message after the other. */
+export interface HttpParserHandler {
+  /** False where no body follows, whatever the head says: in an answer to HEAD. */
+  handleHead(head: HttpHead): boolean;
+  /** A piece of the body, lent until this returns. */
+  handleBody(bytes: Uint8Array): void;
+  /** The message is over. The parser stops behind it. */
+  handleEnd(trailers: readonly HttpField[]): void;
+}
+
+/** How far it came. */
+export interface Parsed {
+  /** Bytes taken. */
+  readonly length: number;
+  /** More of the message is to come; it is over; what follows is another protocol; or what is wrong. */
+  readonly state: "more" | "ended" | "upgraded" | { readonly defect: string };
+}
+
+/** Names and values together of one head, in bytes, and how many there may be. */
+const maxHeadLength = 16_384;
+const maxFieldCount = 128;
+/** Copied into the parser's memory at once, in bytes. */
+const pieceLength = 65_536;
+
+const types = { request: 1, response: 2 } as const;
+const codes = { ok: 0, paused: 21, pausedUpgrade: 22, user: 24 } as const;
+/** What `wasm_on_headers_complete` answers where no body follows. */
+const noBody = 1;
+
+type Call = (...args: number[]) => number;
+type Name =
+  | "llhttp_alloc"
+  | "llhttp_free"
+  | "malloc"
+  | "llhttp_execute"
+  | "llhttp_resume"
+  | "llhttp_resume_after_upgrade"
+  | "llhttp_get_error_pos"
+  | "llhttp_get_error_reason"
+  | "llhttp_get_http_major"
+  | "llhttp_get_http_minor"
+  | "llhttp_get_method"
+  | "llhttp_method_name"
+  | "llhttp_get_status_code"
+  | "llhttp_message_needs_eof";
+
+interface Library {
+  readonly call: Readonly<Record<Name, Call>>;
+  readonly memory: WebAssembly.Memory;
+  /** Where pieces are copied to. */
+  readonly piece: number;
+}
+
+let loaded: Library | undefined;
+/** By their addresses: the callbacks are of all. */
+const parsers = new Map<number, HttpParser>();
+
+/** Parses the messages of one direction of one connection. */
+export class HttpParser {
+  readonly #library: Library;
+  readonly #handler: HttpParserHandler;
+  readonly #address: number;
+  #target = "";
+  #fields: { name: string; value: string }[] = [];
+  #isWithinName = false;
+  #headLength = 0;
+  #isHeadRead = false;
+  #defect: string | undefined;
+
+  constructor(type: keyof typeof types, handler: HttpParserHandler) {
+    this.#library = loaded ??= load();
+    this.#handler = handler;
+    this.#address = this.#library.call.llhttp_alloc(types[type]);
+    parsers.set(this.#address, this);
+  }
+
+  /** Whether a message has begun and is not over. */
+  get isWithinMessage(): boolean {
+    return this.#headLength > 0;
+  }
+
+  /** Takes bytes until the message is over, and no further. */
+  parse(bytes: Uint8Array): Parsed {
+    for (let at = 0; at < bytes.length;) {
+      const piece = bytes.subarray(at, at + pieceLength);
+      const { length, state } = this.#execute(piece);
+      at += length;
+      if (state !== "more") return { length: at, state };
+    }
+    return { length: bytes.length, state: "more" };
+  }
+
+  /** What was to be another protocol is not: HTTP goes on. */
+  resumeAfterUpgrade(): void {
+    this.#library.call.llhttp_resume_after_upgrade(this.#address);
+  }
+
+  /** Frees it. */
+  destroy(): void {
+    if (parsers.delete(this.#address)) this.#library.call.llhttp_free(this.#address);
+  }
+
+  #execute(piece: Uint8Array): Parsed {
+    const { call, memory, piece: at } = this.#library;
+    new Uint8Array(memory.buffer, at, piece.length).set(piece);
+    const code = call.llhttp_execute(this.#address, at, piece.length);
+    if (code === codes.ok) return { length: piece.length, state: "more" };
+    const length = call.llhttp_get_error_pos(this.#address) - at;
+    if (code === codes.paused) {
+      call.llhttp_resume(this.#address);
+      return { length, state: "ended" };
+    }
+    if (code === codes.pausedUpgrade) return { length, state: "upgraded" };
+    const defect = this.#defect ?? textAt(memory, call.llhttp_get_error_reason(this.#address));
+    return { length, state: { defect } };
+  }
+
+  /** 0 to go on. */
+  onTarget(at: number, length: number): number {
+    this.#target += this.#read(at, length);
+    return this.#count(length);
+  }
+
+  onName(at: number, length: number): number {
+    if (!this.#isWithinName) this.#fields.push({ name: "", value: "" });
+    this.#isWithinName = true;
+    const field = this.#fields.at(-1);
+    if (field !== undefined) field.name += this.#read(at, length);
+    if (this.#fields.length > maxFieldCount) return this.#refuse("more than 128 header fields");
+    return this.#count(length);
+  }
+
+  onValue(at: number, length: number): number {
+    this.#isWithinName = false;
+    const field = this.#fields.at(-1);
+    if (field !== undefined) field.value += this.#read(at, length);
+    return this.#count(length);
+  }
+
+  onHead(isUpgrade: boolean, isKeptAlive: boolean): number {
+    const { call, memory } = this.#library;
+    const method = call.llhttp_get_method(this.#address);
+    const hasBody = this.#handler.handleHead({
+      method: textAt(memory, call.llhttp_method_name(method)),
+      target: this.#target,
+      status: call.llhttp_get_status_code(this.#address),
+      major: call.llhttp_get_http_major(this.#address),
+      minor: call.llhttp_get_http_minor(this.#address),
+      fields: this.#takeFields(),
+      isUpgrade,
+      isKeptAlive,
+    });
+    this.#isHeadRead = true;
+    return hasBody ? 0 : noBody;
+  }
+
+  onBody(at: number, length: number): number {
+    this.#handler.handleBody(new Uint8Array(this.#library.memory.buffer, at, length));
+    return 0;
+  }
+
+  onEnd(): number {
+    const trailers = this.#isHeadRead ? this.#takeFields() : [];
+    this.#target = "";
+    this.#headLength = 0;
+    this.#isHeadRead = false;
+    this.#handler.handleEnd(trailers);
+    return codes.paused;
+  }
+
+  onBegin(): number {
+    this.#headLength = 1;
+    return 0;
+  }
+
+  #takeFields(): HttpField[] {
+    const fields = this.#fields;
+    this.#fields = [];
+    this.#isWithinName = false;
+    return fields.map(({ name, value }) => ({ name, value: value.trim() }));
+  }
+
+  #count(length: number): number {
+    this.#headLength += length;
+    return this.#headLength > maxHeadLength ? this.#refuse("a head of more than 16 KB") : 0;
+  }
+
+  #refuse(defect: string): number {
+    this.#defect = defect;
+    return codes.user;
+  }
+
+  #read(at: number, length: number): string {
+    return latin1(new Uint8Array(this.#library.memory.buffer, at, length));
+  }
+}
+
+/** Bytes as text, each a character: what HTTP's heads are made of. */
+export function latin1(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+/** The way back. */
+export function fromLatin1(text: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+function load(): Library {
+  const of = (address: number) => parsers.get(address);
+  const refused = codes.user;
+  const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(wasm)), {
+    env: {
+      wasm_on_message_begin: (address: number) => of(address)?.onBegin() ?? refused,
+      wasm_on_url: (address: number, at: number, length: number) =>
+        of(address)?.onTarget(at, length) ?? refused,
+      wasm_on_status: () => 0,
+      wasm_on_header_field: (address: number, at: number, length: number) =>
+        of(address)?.onName(at, length) ?? refused,
+      wasm_on_header_value: (address: number, at: number, length: number) =>
+        of(address)?.onValue(at, length) ?? refused,
+      wasm_on_headers_complete: (
+        address: number,
+        _status: number,
+        isUpgrade: number,
+        isKeptAlive: number,
+      ) => of(address)?.onHead(isUpgrade === 1, isKeptAlive === 1) ?? refused,
+      wasm_on_body: (address: number, at: number, length: number) =>
+        of(address)?.onBody(at, length) ?? refused,
+      wasm_on_message_complete: (address: number) => of(address)?.onEnd() ?? refused,
+    },
+  });
+  const call = instance.exports as unknown as Record<Name, Call>;
+  const { memory } = instance.exports as unknown as { readonly memory: WebAssembly.Memory };
+  return { call, memory, piece: call.malloc(pieceLength) };
+}
+
+function textAt(memory: WebAssembly.Memory, address: number): string {
+  if (address === 0) return "it is not HTTP/1.1";
+  const bytes = new Uint8Array(memory.buffer, address);
+  return latin1(bytes.subarray(0, bytes.indexOf(0)));
+}

@@ -1,0 +1,115 @@
+/** Heads as this node writes them: what was judged, and nothing that a client wrote between the lines. */
+import type { FilterContext } from "../filter.ts";
+import type { HttpRequest } from "./http_request.ts";
+import type { HttpRule } from "./http_rule.ts";
+import { fromLatin1, type HttpField } from "./llhttp.ts";
+
+/** Names that stand for who asks: a client's own never pass. */
+const forwarded = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
+
+/** The head of a request, for the target. */
+export function writeRequestHead(
+  request: HttpRequest,
+  { setHeaders = {}, removeHeaders = [] }: HttpRule,
+  context: FilterContext,
+): Uint8Array<ArrayBuffer> {
+  const { method, target, host, minor, body } = request;
+  const ours = { ...identityFields(request, context), ...setHeaders };
+  const replaced = new Set([
+    ...[...forwarded, ...removeHeaders, ...Object.keys(ours)].map((name) => name.toLowerCase()),
+  ]);
+  const lines = [`${method} ${target} HTTP/1.${minor}`];
+  const add = ({ name, value }: HttpField) => lines.push(`${name}: ${value}`);
+  if (host !== "") add({ name: "Host", value: host });
+  for (const field of request.fields) if (!replaced.has(field.name.toLowerCase())) add(field);
+  for (const [name, value] of Object.entries(ours)) add({ name, value });
+  if (body.type === "length") add({ name: "Content-Length", value: String(body.length) });
+  if (body.type === "chunked") add({ name: "Transfer-Encoding", value: "chunked" });
+  for (const field of connectionFields(request)) add(field);
+  return fromLatin1(`${lines.join("\r\n")}\r\n\r\n`);
+}
+
+/** The end of a chunked body. */
+export function writeTrailers(trailers: readonly HttpField[]): Uint8Array<ArrayBuffer> {
+  const lines = trailers.map(({ name, value }) => `${name}: ${value}\r\n`);
+  return fromLatin1(`0\r\n${lines.join("")}\r\n`);
+}
+
+/** What this node answers by itself. */
+export interface OwnAnswer {
+  readonly status: number;
+  /** One line, for people. */
+  readonly reason: string;
+  readonly isKeptAlive: boolean;
+  /** As the client's Accept field has it. */
+  readonly isJson: boolean;
+  /** In answer to HEAD. */
+  readonly isWithoutBody: boolean;
+}
+
+/** A whole answer of this node's. */
+export function writeAnswer(answer: OwnAnswer): Uint8Array<ArrayBuffer> {
+  const { status, reason, isKeptAlive, isJson, isWithoutBody } = answer;
+  const title = titles.get(status) ?? "Refused";
+  const body = new TextEncoder().encode(
+    isJson
+      ? `${JSON.stringify({ error: title.toLowerCase(), reason })}\n`
+      : `<!doctype html><title>${status} ${title}</title><h1>${title}</h1><p>${
+        escaped(reason)
+      }</p>\n`,
+  );
+  const head = new TextEncoder().encode([
+    `HTTP/1.1 ${status} ${title}`,
+    `Content-Type: ${isJson ? "application/json" : "text/html; charset=utf-8"}`,
+    `Content-Length: ${body.length}`,
+    "Cache-Control: no-store",
+    `Connection: ${isKeptAlive ? "keep-alive" : "close"}`,
+    "\r\n",
+  ].join("\r\n"));
+  if (isWithoutBody) return head;
+  const whole = new Uint8Array(head.length + body.length);
+  whole.set(head);
+  whole.set(body, head.length);
+  return whole;
+}
+
+const titles = new Map([
+  [400, "Bad Request"],
+  [403, "Forbidden"],
+  [405, "Method Not Allowed"],
+  [408, "Request Timeout"],
+  [413, "Content Too Large"],
+  [431, "Request Header Fields Too Large"],
+  [501, "Not Implemented"],
+  [505, "HTTP Version Not Supported"],
+]);
+
+function identityFields(
+  { host }: HttpRequest,
+  { peerName, peerLabels }: FilterContext,
+): Record<string, string> {
+  const labels = Object.entries(peerLabels).map(([key, value]) => `${key}=${value}`).join(", ");
+  return {
+    ...(host === "" ? {} : { "X-Forwarded-Host": host }),
+    "X-Forwarded-Proto": "http",
+    ...(peerName === undefined ? {} : { "Aetherport-Peer": printable(peerName) }),
+    ...(labels === "" ? {} : { "Aetherport-Peer-Labels": printable(labels) }),
+  };
+}
+
+function connectionFields({ isWebSocket, isKeptAlive, minor }: HttpRequest): HttpField[] {
+  if (isWebSocket) {
+    return [{ name: "Connection", value: "Upgrade" }, { name: "Upgrade", value: "websocket" }];
+  }
+  if (!isKeptAlive) return [{ name: "Connection", value: "close" }];
+  return minor === 0 ? [{ name: "Connection", value: "keep-alive" }] : [];
+}
+
+/** A name out of a certificate ends no line. */
+function printable(text: string): string {
+  return text.replace(/[^ -~]/g, "?");
+}
+
+function escaped(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`);
+}

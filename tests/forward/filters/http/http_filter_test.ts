@@ -1,0 +1,332 @@
+/** Requests through the filter: what is judged is what arrives, and nothing else does. */
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { httpFilter } from "../../../../src/forward/filters/http/http_filter.ts";
+import type { HttpRule } from "../../../../src/forward/filters/http/http_rule.ts";
+import { FilterStage } from "../filter_stage.ts";
+
+const everything: HttpRule = {};
+const readOnly: HttpRule = { methods: ["GET", "HEAD"], paths: ["/public/**"] };
+const fine = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+function stageOf(rule: HttpRule, changes = {}): FilterStage {
+  return new FilterStage(httpFilter(rule), changes);
+}
+
+/** Runs a test and frees the connection. */
+async function onStage(rule: HttpRule, test: (stage: FilterStage) => Promise<void>): Promise<void> {
+  const stage = stageOf(rule);
+  try {
+    await test(stage);
+  } finally {
+    stage.connection.close();
+  }
+}
+
+Deno.test("a request is written anew, with who asks", () =>
+  onStage(everything, async (stage) => {
+    await stage.say(
+      "GET /a?b=c HTTP/1.1\r\nHost: Site.example:8080\r\nX-One:   1  \r\nConnection: X-Hop\r\n" +
+        "X-Hop: 2\r\nAetherport-Peer: root\r\naetherport_peer_labels: a=b\r\n" +
+        "X-Forwarded-For: 1.2.3.4\r\nKeep-Alive: 5\r\n\r\n",
+    );
+    deepEqual(stage.told.split("\r\n"), [
+      "GET /a?b=c HTTP/1.1",
+      "Host: site.example:8080",
+      "X-One: 1",
+      "X-Forwarded-Host: site.example:8080",
+      "X-Forwarded-Proto: http",
+      "Aetherport-Peer: web-1",
+      "Aetherport-Peer-Labels: team=red",
+      "",
+      "",
+    ]);
+    deepEqual(stage.judged, ["+GET site.example:8080/a"]);
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+  }));
+
+Deno.test("fields are set and left out as the rule says", () =>
+  onStage(
+    { setHeaders: { "X-One": "ours", Authorization: "Bearer x" }, removeHeaders: ["cookie"] },
+    async (stage) => {
+      await stage.say("GET / HTTP/1.1\r\nHost: a\r\nx-one: theirs\r\nCookie: secret\r\n\r\n");
+      match(stage.told, /\r\nX-One: ours\r\nAuthorization: Bearer x\r\n/);
+      ok(!/theirs|secret/.test(stage.told));
+    },
+  ));
+
+Deno.test("a request that is refused is answered here, and the connection goes on", () =>
+  onStage(readOnly, async (stage) => {
+    await stage.say("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    match(
+      await stage.hear() ?? "",
+      /^HTTP\/1\.1 403 Forbidden\r\n.*POST is not allowed \(rule the/s,
+    );
+    await stage.say(
+      "GET /private HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n" +
+        "GET /public/a HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    match(await stage.hear() ?? "", /\{"error":"forbidden","reason":"this path is not allowed/);
+    match(stage.told, /^GET \/public\/a HTTP\/1\.1\r\nHost: a\r\n/);
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    deepEqual(stage.judged, ["-POST a/public/x", "-GET a/private", "+GET a/public/a"]);
+  }));
+
+Deno.test("an answer to a refused HEAD has no body", () =>
+  onStage(readOnly, async (stage) => {
+    await stage.say("HEAD /private HTTP/1.1\r\nHost: a\r\n\r\n");
+    match(await stage.hear() ?? "", /\r\n\r\n$/);
+  }));
+
+Deno.test("pipelined requests reach the target one after the other", () =>
+  onStage(everything, async (stage) => {
+    const saying = stage.say(
+      "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    stage.answer("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
+    match(await stage.hear() ?? "", /103/);
+    ok(!stage.told.includes("/2"));
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    await saying;
+    ok(stage.told.includes("GET /2 HTTP/1.1"));
+    stage.answer("HTTP/1.1 204 No Content\r\n\r\n");
+    match(await stage.hear() ?? "", /204/);
+  }));
+
+Deno.test("a chunked body is chunked anew, and its trailers pass but for what they must not say", () =>
+  onStage(everything, async (stage) => {
+    await stage.say(
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n" +
+        "5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 9\r\nAuthorization: y\r\nAetherport-Peer: x\r\n\r\n",
+    );
+    const [head = "", ...body] = stage.told.split("\r\n\r\n");
+    match(head, /\r\nTransfer-Encoding: chunked$/);
+    equal(body.join("\r\n\r\n"), "5\r\nhello\r\n1\r\n!\r\n0\r\nX-Sum: 9\r\n\r\n");
+  }));
+
+Deno.test("a body in pieces is handed on as it comes", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    ok(stage.told.endsWith("\r\n\r\nabc"));
+    await stage.say("def");
+    ok(stage.told.endsWith("\r\n\r\nabcdef"));
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+  }));
+
+Deno.test("a target may answer before it has the whole body", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    await stage.say("defGET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    ok(stage.told.includes("GET /next HTTP/1.1"));
+  }));
+
+Deno.test("Expect: 100-continue passes, and a refusal of it ends the connection", async () => {
+  const asking = (path: string) =>
+    `PUT ${path} HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n`;
+  await onStage(everything, async (stage) => {
+    await stage.say(asking("/"));
+    stage.answer("HTTP/1.1 100 Continue\r\n\r\n");
+    match(await stage.hear() ?? "", /100/);
+    await stage.say("abc");
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+  });
+  await onStage(readOnly, async (stage) => {
+    await stage.say(asking("/private"));
+    match(await stage.hear() ?? "", /^HTTP\/1\.1 403 .*Connection: close/s);
+    equal(await stage.hear(), null);
+    equal(stage.told, "");
+  });
+});
+
+Deno.test("after WebSocket is agreed on all bytes pass", () =>
+  onStage(everything, async (stage) => {
+    await stage.say(
+      "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" +
+        "Sec-WebSocket-Key: x\r\n\r\n",
+    );
+    match(stage.told, /\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n$/);
+    stage.answer(
+      "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x01a",
+    );
+    ok((await stage.hear())?.endsWith("\x81\x01a"));
+    await stage.say("\x00\xffGET / HTTP/1.1\r\n");
+    ok(stage.told.endsWith("\x00\xffGET / HTTP/1.1\r\n"));
+    stage.answer("\x01\x02");
+    equal(await stage.hear(), "\x01\x02");
+  }));
+
+Deno.test("other upgrades are left out, and a refused WebSocket is HTTP still", () =>
+  onStage(everything, async (stage) => {
+    await stage.say(
+      "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n" +
+        "HTTP2-Settings: x\r\n\r\n",
+    );
+    ok(!/upgrade|h2c|http2/i.test(stage.told));
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    await stage.say(
+      "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    stage.answer("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    match(await stage.hear() ?? "", /404/);
+    await stage.say("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    ok(stage.told.includes("GET /next"));
+  }));
+
+const smuggled: Readonly<Record<string, string>> = {
+  "Content-Length and Transfer-Encoding":
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+  "Transfer-Encoding and Content-Length":
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+  "two lengths": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+  "two equal lengths":
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na",
+  "a list of lengths": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\na",
+  "a signed length": "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na",
+  "a length that overflows":
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551617\r\n\r\na",
+  "an unknown coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
+  "chunked twice": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
+  "an odd coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n",
+  "chunked in HTTP/1.0":
+    "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+  "bare line feeds": "GET / HTTP/1.1\nHost: a\n\nGET /private HTTP/1.1\nHost: a\n\n",
+  "a bare carriage return": "GET / HTTP/1.1\r\nHost: a\rX: y\r\n\r\n",
+  "a folded field": "GET / HTTP/1.1\r\nHost: a\r\nX: y\r\n z\r\n\r\n",
+  "a blank before the colon": "GET / HTTP/1.1\r\nHost : a\r\n\r\n",
+  "a blank before the first field": "GET / HTTP/1.1\r\n Host: a\r\n\r\n",
+  "a field without a name": "GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n",
+  "two hosts": "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+  "no host": "GET / HTTP/1.1\r\n\r\n",
+  "a list of hosts": "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n",
+  "a host with a user": "GET / HTTP/1.1\r\nHost: a@b\r\n\r\n",
+  "another host in the target": "GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n",
+  "a target of another scheme": "GET ftp://a/ HTTP/1.1\r\nHost: a\r\n\r\n",
+  "a target without a slash": "GET a HTTP/1.1\r\nHost: a\r\n\r\n",
+  "a target with a fragment": "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n",
+  "CONNECT": "CONNECT a:80 HTTP/1.1\r\nHost: a:80\r\n\r\n",
+  "an oversize chunk":
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\nabc",
+  "a signed chunk":
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n+3\r\nabc\r\n0\r\n\r\n",
+  "a chunk that is longer than it says":
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n",
+  "a NUL in a field": "GET / HTTP/1.1\r\nHost: a\r\nX: a\0b\r\n\r\n",
+  "a control character in a field": "GET / HTTP/1.1\r\nHost: a\r\nX: a\x01b\r\n\r\n",
+  "a NUL in the target": "GET /a\0 HTTP/1.1\r\nHost: a\r\n\r\n",
+  "a byte above 127 in the target": "GET /\xe9 HTTP/1.1\r\nHost: a\r\n\r\n",
+  "an oversize line": `GET /${"a".repeat(20_000)} HTTP/1.1\r\nHost: a\r\n\r\n`,
+  "an oversize field": `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
+  "many fields": `GET / HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(200)}\r\n`,
+  "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "HTTP/0.9": "GET / HTTP/0.9\r\n\r\n",
+  "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+};
+for (const [name, text] of Object.entries(smuggled)) {
+  Deno.test(`${name}: nothing reaches the target, and the connection ends`, () =>
+    onStage(everything, async (stage) => {
+      await stage.say(text).catch(() => {});
+      const complete = stage.told.split("\r\n\r\n0\r\n\r\n");
+      ok(!stage.told.includes("GET") && complete.length === 1, stage.told);
+      match(await stage.hear() ?? "", /^HTTP\/1\.1 (4\d\d|50[15]) /);
+      equal(await stage.hear(), null);
+    }));
+}
+
+for (
+  const path of [
+    ...[
+      "/public/../private",
+      "/public/%2e%2e/private",
+      "/public/..;/x",
+      "/public/.",
+      "/public/a%2fb",
+    ],
+    ...["/public/a%5cb", "/public/a\\b", "/public/%252e%252e/", "/public/%zz", "/public/%00"],
+  ]
+) {
+  Deno.test(`a path that may be read in two ways matches no pattern: ${path}`, () =>
+    onStage(readOnly, async (stage) => {
+      await stage.say(`GET ${path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+      match(await stage.hear() ?? "", /^HTTP\/1\.1 40[03] /);
+      equal(stage.told, "");
+    }));
+}
+
+Deno.test("hosts, fields and lengths are matched", async () => {
+  const rule: HttpRule = {
+    hosts: ["*.example.org"],
+    headers: { "X-Key": "k-*" },
+    maxBodyLength: 3,
+  };
+  const outcomes: [head: string, status: number][] = [
+    ["GET / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: k-1", 200],
+    ["GET / HTTP/1.1\r\nHost: A.Example.org:81\r\nX-Key: k-1", 200],
+    ["GET / HTTP/1.1\r\nHost: a.b.example.org\r\nX-Key: k-1", 403],
+    ["GET / HTTP/1.1\r\nHost: example.org\r\nX-Key: k-1", 403],
+    ["GET / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: j-1", 403],
+    ["GET / HTTP/1.1\r\nHost: a.example.org", 403],
+    ["GET / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: k-1\r\nX-Key: j", 403],
+    ["PUT / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: k-1\r\nContent-Length: 4", 413],
+  ];
+  for (const [head, status] of outcomes) {
+    await onStage(rule, async (stage) => {
+      await stage.say(`${head}\r\n\r\n`);
+      if (status === 200) return ok(stage.told.length > 0, head);
+      if (status === 413) await stage.say("abcd");
+      match(await stage.hear() ?? "", new RegExp(`^HTTP/1.1 ${status} `), head);
+      equal(stage.told, "");
+    });
+  }
+});
+
+Deno.test("a chunked body that grows too long breaks the stream off", () =>
+  onStage({ maxBodyLength: 3 }, async (stage) => {
+    await stage.say("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    await rejects(stage.say("4\r\nabcd\r\n0\r\n\r\n"), /more than 3 bytes/);
+    ok(!stage.told.endsWith("0\r\n\r\n"));
+  }));
+
+const strangeAnswers: Readonly<Record<string, string>> = {
+  "an answer that is none": "hello\r\n\r\n",
+  "a second answer": fine + fine,
+  "an upgrade that nobody asked for":
+    "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+  "an answer with two lengths":
+    "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+};
+for (const [name, answer] of Object.entries(strangeAnswers)) {
+  Deno.test(`${name} breaks the stream off`, () =>
+    onStage(everything, async (stage) => {
+      await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+      stage.answer(answer);
+      await rejects(stage.hear(), { name: "FilterError" });
+    }));
+}
+
+Deno.test("an answer without a length lasts until the target ends it", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET / HTTP/1.0\r\n\r\n");
+    stage.answer("HTTP/1.0 200 OK\r\n\r\nabc");
+    match(await stage.hear() ?? "", /abc$/);
+    stage.answer("def");
+    equal(await stage.hear(), "def");
+    stage.target.supplyEnd();
+    equal(await stage.hear(), null);
+  }));
+
+Deno.test("all memory comes back", async () => {
+  const stage = stageOf(everything);
+  await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  stage.answer(`HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n${"x".repeat(200_000)}`);
+  let length = 0;
+  while (length < 200_000) length += (await stage.hear())?.length ?? 0;
+  stage.connection.close();
+  equal(stage.pool.lentCount, 0);
+});
