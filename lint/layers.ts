@@ -21,6 +21,7 @@ interface Layer {
 const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
   cli: {
     imports: [
+      "control",
       "node",
       "bench",
       "forward",
@@ -38,6 +39,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
     ],
     dynamic: ["signal"],
   },
+  control: { imports: ["node", "forward", "access", "link", "socket"] },
   node: {
     imports: ["bench", "forward", "access", "tunnel", "link", "signaling", "identity", "socket"],
   },

@@ -1,5 +1,6 @@
 /** What makes a node's links, and how it finds other nodes. */
 import type { BufferPool } from "../buffer_pool.ts";
+import type { IngressStatus } from "../control/control_answer.ts";
 import type { AeadChoice } from "../crypto/choose_aead.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
@@ -15,6 +16,8 @@ import { print } from "./node_session.ts";
 export interface Signaling {
   /** Resolves with the reason when it cannot go on; rejects likewise. */
   readonly failed: Promise<string>;
+  /** Where this node waits for others. */
+  ingresses(): readonly IngressStatus[];
   close(): Promise<void> | void;
 }
 
@@ -65,7 +68,7 @@ export function startTty(
     print,
     adopt,
   });
-  return { failed: signaling.run(), close: () => signaling.close() };
+  return { failed: signaling.run(), ingresses: () => [], close: () => signaling.close() };
 }
 
 /** By signaling servers: waits for nodes at some, and calls ingresses. */
@@ -102,9 +105,15 @@ export async function startAetherlight(
   const calls = egresses.map((egress) => egress.run().then(() => new Promise<never>(() => {})));
   return {
     failed: Promise.race([...calls, ...ingresses.map(({ failed }) => failed)]),
+    ingresses: () => ingresses.map(ingressStatus),
     close: async () => {
       for (const egress of egresses) egress.close();
       await Promise.all(ingresses.map((ingress) => ingress.close()));
     },
   };
+}
+
+function ingressStatus({ url, state }: AetherlightIngress): IngressStatus {
+  if (state.name !== "backing-off") return { url, state: state.name, reason: null };
+  return { url, state: "unreachable", reason: state.error.message };
 }

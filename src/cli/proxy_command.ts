@@ -7,6 +7,7 @@ import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
+import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
 import { addFlag, applyEnvironment, ListOption } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {
@@ -28,6 +29,8 @@ export interface ProxyOptions extends NodeOptions {
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
   readonly exitOnFailure: boolean;
+  /** Where the running node is asked and told; where nothing is said, there is one place for each. */
+  readonly controlSocket: ControlSocketOption | undefined;
   readonly logging: LoggingOptions;
 }
 
@@ -63,7 +66,9 @@ Examples:
 Commands:
   aetherport bench --help     how fast a link is
   aetherport cert --help      keys and certificates
-  aetherport signal --help    the signaling server`;
+  aetherport forward --help   forwards of a running node
+  aetherport signal --help    the signaling server
+  aetherport status --help    running nodes, their links and forwards`;
 
 /** The proxy command; `run` is given its options, checked. */
 export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Command {
@@ -125,6 +130,10 @@ function proxyFlags(
       "keep connections for so long after the other node became unreachable (default: 60)",
     ).argParser(parseHold),
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
+    new Option(
+      "--control-socket <path|none>",
+      "where status and forward find this node (default: <pid>.sock in $XDG_RUNTIME_DIR/aetherport)",
+    ).argParser(parseControlSocket),
     ...loggingFlags(),
   ];
 }
@@ -145,6 +154,7 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions {
   aetherlightIngressUrl?: string[];
   hold?: number;
   exitOnFailure?: boolean;
+  controlSocket?: ControlSocketOption;
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
@@ -162,6 +172,7 @@ function readOptions(raw: RawOptions): ProxyOptions {
     signaling: readSignaling(raw, nodeOptions),
     hold: raw.hold,
     exitOnFailure: raw.exitOnFailure ?? false,
+    controlSocket: raw.controlSocket,
     logging,
   };
 }

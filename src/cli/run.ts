@@ -15,7 +15,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: loadProxy,
   bench: loadBench,
   cert: async () => (await import("./cert_command.ts")).certCommand(),
+  forward: async () => (await import("./forward_command.ts")).forwardCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
+  status: async () => (await import("./status_command.ts")).statusCommand(),
 };
 
 async function loadProxy(): Promise<Command> {

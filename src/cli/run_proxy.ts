@@ -34,11 +34,17 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const signaling = options.signaling.type === "tty"
     ? startTty(parts, { isOffering: forwards.length > 0 })
     : await startAetherlight(parts, options.signaling);
+  // Signals are heard before there is a socket that is to be removed.
+  const ended = Promise.race([signaling.failed, untilStopped()]);
+  ended.catch(() => {});
+  const { openProxyControl } = await import("./proxy_control.ts");
+  const control = await openProxyControl(options, { node, signaling, identities });
   try {
-    const failure = await Promise.race([signaling.failed, untilStopped()]);
+    const failure = await ended;
     if (failure !== undefined) throw new Error(failure);
     log.info("ending; once more to end at once", { event: "ending" });
   } finally {
+    control?.close();
     await closeAll([signaling.close(), node.close("this node is ending")]);
   }
 }

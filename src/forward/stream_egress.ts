@@ -6,6 +6,7 @@ import type { Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import type { Connection } from "../socket/connection.ts";
 import { type StreamClosed, tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
+import { ConnectionCount } from "./connection_count.ts";
 import { relay } from "./relay.ts";
 import { StreamPort } from "./stream_port.ts";
 
@@ -32,10 +33,17 @@ export interface LinkSource {
 export class StreamEgress {
   readonly #links: LinkSource;
   readonly #pool: BufferPool;
+  readonly #connections: ConnectionCount;
 
-  constructor({ links, pool }: { readonly links: LinkSource; readonly pool: BufferPool }) {
+  constructor({ links, pool, connections = new ConnectionCount() }: {
+    readonly links: LinkSource;
+    readonly pool: BufferPool;
+    /** Counts the connections, from when they look for a link. */
+    readonly connections?: ConnectionCount;
+  }) {
     this.#links = links;
     this.#pool = pool;
+    this.#connections = connections;
   }
 
   /** Joins a client to the target until both ways have ended, or resets it where there is no link. */
@@ -73,7 +81,13 @@ export class StreamEgress {
    * A stream to the target, over a link that is heard, which the other node may not have accepted
    * yet; undefined, with a line in the log, where there is no link.
    */
-  async connect(client: string, target: StreamTarget): Promise<StreamPort | undefined> {
+  connect(client: string, target: StreamTarget): Promise<StreamPort | undefined> {
+    const connecting = this.#connect(client, target);
+    this.#connections.add(connecting.then((port) => port?.closed));
+    return connecting;
+  }
+
+  async #connect(client: string, target: StreamTarget): Promise<StreamPort | undefined> {
     for (let link = await this.#links.acquire(); link !== undefined;) {
       const port = this.#open(link, target);
       if (port === undefined) return undefined;

@@ -97,6 +97,16 @@ export interface LinkObserver {
   handleClosed(reason: string): void;
 }
 
+/** What this end of a link has sent and received: user data, in bytes. */
+export interface LinkTraffic {
+  /** All of it, with what was sent again. */
+  readonly sent: number;
+  /** What was sent again. */
+  readonly resent: number;
+  /** What came, each piece once. */
+  readonly received: number;
+}
+
 /** How far a link has come. One that is draining opens no more channels of its own. */
 export type LinkState = "connecting" | "up" | "draining" | "closed";
 
@@ -107,11 +117,10 @@ export interface Link {
   readonly silence: number;
   /** Where it runs at the moment; undefined while there is no path. */
   readonly path: LinkPath | undefined;
-  /**
-   * What this end has sent since the link is up, and what of it was sent again: user data, in bytes.
-   * Undefined where it is not counted.
-   */
-  readonly traffic?: { readonly sent: number; readonly resent: number } | undefined;
+  /** What went over it since it is up; undefined where it is not counted. */
+  readonly traffic?: LinkTraffic | undefined;
+  /** The round trip to the other node, smoothed, in ms; undefined before one was measured. */
+  readonly roundTrip?: number | undefined;
   /** The other end's certificate fingerprint (SHA-256, upper-case hex with colons). */
   readonly peerFingerprint: string;
   /** Who the other node is, where certificates say so and once the link is up. */

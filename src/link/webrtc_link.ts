@@ -37,6 +37,7 @@ import type {
   LinkOptions,
   LinkPath,
   LinkState,
+  LinkTraffic,
 } from "./link.ts";
 import { type DriverEnd, LinkDriver, type Workbench } from "./link_driver.ts";
 import { IcePath } from "./ice_path.ts";
@@ -465,9 +466,9 @@ class WebRtcLink implements Link {
     return this.#path.selected();
   }
 
-  get traffic(): { readonly sent: number; readonly resent: number } {
-    const { sentLength, resentLength } = this.#driver.association.figures;
-    return { sent: sentLength, resent: resentLength };
+  get traffic(): LinkTraffic {
+    const { figures: { sentLength, resentLength }, receivedLength } = this.#driver.association;
+    return { sent: sentLength, resent: resentLength, received: receivedLength };
   }
 
   get peer(): Peer | undefined {

@@ -8,6 +8,7 @@ import { formatTarget } from "../access/target.ts";
 import { benchProtocol } from "../bench/bench_protocol.ts";
 import { BenchServer } from "../bench/serve_bench.ts";
 import type { BufferPool } from "../buffer_pool.ts";
+import { ConnectionCount, type Count } from "../forward/connection_count.ts";
 import type { Forward } from "../forward/forward.ts";
 import type { ForwardSpec } from "../forward/forward_spec.ts";
 import { openForward } from "../forward/open_forward.ts";
@@ -39,6 +40,27 @@ export interface RoutedForward {
   readonly route: string | undefined;
 }
 
+/** A forward that listens, and what it carries. */
+export interface ServedForward extends RoutedForward {
+  readonly addresses: readonly string[];
+  readonly connections: Count;
+}
+
+/** A link in use, and what the node knows of it. */
+export interface NodeLink {
+  /** Of all links of this node, from 1 on. */
+  readonly id: number;
+  readonly link: Link;
+  /** The other node, as the log names it. */
+  readonly name: string;
+  readonly route: string | undefined;
+  /** Since when it is up, as `performance.now` counts; undefined before. */
+  readonly upAt: number | undefined;
+  readonly health: LinkHealth;
+  /** The streams that the other node has asked for. */
+  readonly served: Count;
+}
+
 interface Waiter {
   readonly route: string | undefined;
   readonly settle: (link: Link | undefined) => void;
@@ -48,11 +70,19 @@ interface Waiter {
 interface Adopted {
   readonly route: string | undefined;
   readonly observer: LinkObserver;
+  readonly id: number;
+  readonly served: ConnectionCount;
   upAt: number | undefined;
+  health: LinkHealth;
   /** Another was asked for. */
   isLost: boolean;
   /** Runs while another link may take its place. */
   graceTimer?: ReturnType<typeof setTimeout>;
+}
+
+interface OpenForward {
+  readonly forward: Forward;
+  readonly connections: Count;
 }
 
 /** Serves a channel that the other node of a link has opened. */
@@ -66,9 +96,10 @@ export class Node {
   /** Of protocols that are not known: it refuses them. */
   readonly #serveStream: ChannelServer;
   /** Those that listen. */
-  readonly #forwards = new Map<RoutedForward, Forward>();
+  readonly #forwards = new Map<RoutedForward, OpenForward>();
   /** All links that have not ended. */
   readonly #links = new Map<Link, Adopted>();
+  #linkCount = 0;
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
@@ -93,8 +124,9 @@ export class Node {
   addForward(routed: RoutedForward): void {
     const { spec, route } = routed;
     const links = { acquire: () => this.acquire(route) };
-    const forward = openForward(spec, { links, pool: this.#pool });
-    this.#forwards.set(routed, forward);
+    const connections = new ConnectionCount();
+    const forward = openForward(spec, { links, pool: this.#pool, connections });
+    this.#forwards.set(routed, { forward, connections });
     log.info("listening on {addresses} for {target}", {
       event: "listening",
       addresses: forward.addresses.join(" and "),
@@ -104,20 +136,37 @@ export class Node {
 
   /** Stops listening; connections that are under way go on. */
   removeForward(routed: RoutedForward): void {
-    this.#forwards.get(routed)?.close();
+    this.#forwards.get(routed)?.forward.close();
     this.#forwards.delete(routed);
+  }
+
+  /** The forwards that listen, each under what it was added by. */
+  forwards(): Map<RoutedForward, ServedForward> {
+    return new Map([...this.#forwards].map(([routed, { forward, connections }]) => [
+      routed,
+      { ...routed, addresses: forward.addresses, connections },
+    ]));
+  }
+
+  /** The links that have not ended, in the order in which they came up. */
+  links(): NodeLink[] {
+    return [...this.#links].map(([link, { id, route, upAt, health, served }]) => (
+      { id, link, name: nameOf(link), route, upAt, health, served }
+    ));
   }
 
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
   adopt(link: Link, observer: LinkObserver, route?: string): void {
     const adopted: Adopted = {
-      ...{ route, observer, upAt: undefined, isLost: false },
+      ...{ route, observer, upAt: undefined, isLost: false, health: "heard" },
+      id: ++this.#linkCount,
+      served: new ConnectionCount(),
     };
     this.#links.set(link, adopted);
     link.handler = {
       handleUp: (path) => this.#handleUp(link, adopted, path),
       handleHealth: (health) => this.#handleHealth(link, adopted, health),
-      handleChannel: (channel) => this.#handleChannel(link, channel),
+      handleChannel: (channel) => this.#handleChannel(link, adopted, channel),
       handleClosed: (reason) => {
         this.#links.delete(link);
         clearTimeout(adopted.graceTimer);
@@ -159,15 +208,15 @@ export class Node {
   /** Stops listening, ends all links and lets the other nodes know. */
   async close(reason: string): Promise<void> {
     this.#isClosed = true;
-    for (const forward of this.#forwards.values()) forward.close();
+    for (const { forward } of this.#forwards.values()) forward.close();
     this.#forwards.clear();
     for (const { settle } of this.#waiters) settle(undefined);
     await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
   }
 
-  #handleChannel(link: Link, channel: Channel): void {
+  #handleChannel(link: Link, { served }: Adopted, channel: Channel): void {
     const serve = this.#channelServers.get(channel.protocol) ?? this.#serveStream;
-    void serve(channel, link);
+    served.add(serve(channel, link));
   }
 
   #handleUp(link: Link, adopted: Adopted, path: LinkPath): void {
@@ -189,6 +238,7 @@ export class Node {
   }
 
   #handleHealth(link: Link, adopted: Adopted, health: LinkHealth): void {
+    adopted.health = health;
     const properties = { peer: nameOf(link), health };
     log.debug("link to {peer} is {health}", { event: "link-health", ...properties });
     if (health === "heard") return this.#handleHeard(link, adopted);

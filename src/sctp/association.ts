@@ -176,6 +176,11 @@ export class Association {
     return this.#context.transmitter.figures;
   }
 
+  /** The peer's user data that has come, each piece counted once, in bytes. */
+  get receivedLength(): number {
+    return this.#context.peer?.receiver.receivedLength ?? 0;
+  }
+
   /** What is held of the peer's data, with its overhead, in bytes. */
   get heldLength(): number {
     return this.#context.peer?.receiver.heldLength ?? 0;

@@ -52,6 +52,7 @@ export class AetherlightIngress {
   #work: Promise<void> = Promise.resolve();
   readonly #failed = Promise.withResolvers<string>();
   #lastProblem = "";
+  #state: WaiterState = { name: "connecting" };
 
   private constructor(options: AetherlightIngressOptions, identity: NodeIdentity) {
     this.#options = options;
@@ -73,6 +74,11 @@ export class AetherlightIngress {
   /** What egress nodes are given. */
   get url(): string {
     return this.#waiter.url;
+  }
+
+  /** How it stands with the waiting. */
+  get state(): WaiterState {
+    return this.#state;
   }
 
   /** Resolves, with `exitOnFailure`, with the reason why it cannot wait. */
@@ -178,6 +184,7 @@ export class AetherlightIngress {
 
   /** Says once that waiting works or why not, instead of every few seconds. */
   #report(state: WaiterState): void {
+    this.#state = state;
     if (state.name === "backing-off" && this.#options.exitOnFailure) {
       this.#failed.resolve(`cannot wait at ${this.url}: ${state.error.message}`);
       return;

@@ -3,6 +3,9 @@ import { createHash } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
 import { parseAllowRule } from "../../src/access/allow_list.ts";
 import { BadInput } from "../../src/bad_input.ts";
+import { parseControlAnswer } from "../../src/control/control_answer.ts";
+import { parseControlRequest } from "../../src/control/control_request.ts";
+import { parseForwardName } from "../../src/control/forward_name.ts";
 import { parseForwardSpecs } from "../../src/forward/forward_spec.ts";
 import { parseIceServer } from "../../src/link/ice_server.ts";
 import {
@@ -14,6 +17,7 @@ import { PastedTextReader, writePastedText } from "../../src/signaling/pasted_te
 import { parseControlMessage, writeControlMessage } from "../../src/tunnel/control_message.ts";
 import { mutate, SeededRandom } from "./mutator.ts";
 import { descriptionWithCandidates, sampleDescription } from "./sample_description.ts";
+import { sampleStatus } from "./sample_status.ts";
 
 /** One parser. */
 export interface FuzzTarget {
@@ -27,6 +31,19 @@ export interface FuzzTarget {
 
 const answer = { ...sampleDescription, type: "answer", setup: "active", answers: "17" } as const;
 const descriptions = [sampleDescription, answer, descriptionWithCandidates(5)];
+
+/** Lines that a control socket is told. */
+export const controlRequests: readonly string[] = [
+  '{"version":1,"request":"status"}',
+  '{"version":1,"request":"add-forward","spec":"8080:10.0.0.5:80"}',
+  '{"version":1,"request":"add-forward","spec":"1:a:2","to":"https://light.example.org/ingresses/x"}',
+  '{"version":1,"request":"remove-forward","forward":"127.0.0.1:8080"}',
+];
+/** Lines that it answers with. */
+const controlAnswers: readonly string[] = [
+  JSON.stringify({ version: 1, ok: true, status: sampleStatus() }),
+  JSON.stringify({ version: 1, ok: true, forwards: sampleStatus().forwards }),
+];
 
 /** All of them. */
 export const fuzzTargets: readonly FuzzTarget[] = [
@@ -77,6 +94,29 @@ export const fuzzTargets: readonly FuzzTarget[] = [
         throw new Error("a control character in a reason");
       }
     },
+  },
+  {
+    name: "control requests",
+    samples: controlRequests,
+    read: (text) => {
+      const request = parseControlRequest(text);
+      const texts = Object.values(request).filter((value) => typeof value === "string");
+      if (texts.some(({ length }) => length > 1_024)) throw new Error("a text without bound");
+    },
+  },
+  {
+    name: "control answers",
+    samples: [
+      ...controlAnswers,
+      '{"version":1,"ok":false,"code":"failed","reason":"no"}',
+    ],
+    read: (text) => void parseControlAnswer(text),
+  },
+  {
+    name: "names of forwards",
+    samples: ["8080", "127.0.0.1:8080/udp", "[::1]:80", "/run/a.sock", "8080:10.0.0.5:80"],
+    read: (text) => void parseForwardName(text),
+    mayThrow: BadInput,
   },
   {
     name: "pasted texts",

@@ -24,7 +24,8 @@ function refuses(rule: string, path: string, ...sources: string[]): void {
 /** What each layer may import, written a second time and in full, as the reader knows it. */
 const BELOW: Record<string, string> = {
   cli:
-    "node bench forward access tunnel link datachannel ice sctp crypto dtls socket signaling identity",
+    "control node bench forward access tunnel link datachannel ice sctp crypto dtls socket signaling identity",
+  control: "node forward access link socket",
   node: "bench forward access tunnel link signaling identity socket",
   bench: "forward access tunnel link",
   forward: "access tunnel link socket",

@@ -29,7 +29,8 @@ function figuresAfter(isLost: (dataIndex: number) => boolean) {
     until: ({ a }) => !a.association.figures.isInFlight && !a.association.figures.hasLost,
   });
   const { sentLength, resentLength } = pair.a.association.figures;
-  return { sentLength, resentLength, chunkCount: dataIndex };
+  const { receivedLength } = pair.z.association;
+  return { sentLength, resentLength, receivedLength, chunkCount: dataIndex };
 }
 
 Deno.test("what is sent once is counted once", () => {
@@ -42,4 +43,10 @@ Deno.test("what is sent again is counted again, and apart", () => {
   equal(sentLength, chunkCount * messageLength);
   equal(resentLength, (chunkCount - messageCount) * messageLength);
   equal(resentLength > 0, true);
+});
+
+Deno.test("what comes is counted once, however often it was sent", () => {
+  for (const isLost of [() => false, (index: number) => index === 20]) {
+    equal(figuresAfter(isLost).receivedLength, messageCount * messageLength);
+  }
 });

@@ -47,6 +47,7 @@ export class Receiver {
   #isSackDue = false;
   #sackAt: Instant | undefined;
   #droppedCount = 0;
+  #receivedLength = 0;
 
   constructor(options: ReceiverOptions) {
     this.#isInterleaved = options.isInterleaved;
@@ -65,6 +66,11 @@ export class Receiver {
   /** Chunks that were dropped: for want of room, or too far ahead. */
   get droppedCount(): number {
     return this.#droppedCount;
+  }
+
+  /** User data that has come, each piece counted once, in bytes. */
+  get receivedLength(): number {
+    return this.#receivedLength;
   }
 
   /** User data that is held, with its overhead, in bytes. */
@@ -106,6 +112,7 @@ export class Receiver {
       return undefined;
     }
     this.#tsns.add(tsn);
+    this.#receivedLength += fields.payloadEnd - fields.payloadStart;
     return this.#reassembly.handleData(fields, bytes, now);
   }
 
