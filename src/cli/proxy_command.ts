@@ -20,6 +20,7 @@ import {
   readNodeOptions,
   requireIdentity,
 } from "./node_flags.ts";
+import { type RawSocksOptions, readSocks, socksFlags } from "./socks_flags.ts";
 
 /** What the proxy was asked to do. */
 export interface ProxyOptions extends NodeOptions {
@@ -55,6 +56,9 @@ Examples:
   # reach it from another machine at http://127.0.0.1:8080
   aetherport --forward 127.0.0.1:8080:127.0.0.1:80
 
+  # or let a browser reach all that the other node allows, by SOCKS5 at 127.0.0.1:1080
+  aetherport --socks 1080
+
   Each of the two prints a text; paste it into the other. With a signaling server and certificates
   (aetherport signal, aetherport cert generate) nothing is pasted:
 
@@ -84,7 +88,8 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
   };
   const parseForward = (text: string): RoutedForward[] =>
     parseForwardSpecs(text).map((spec) => ({ spec, route }));
-  for (const option of proxyFlags({ parseForward, parseUrl })) addFlag(command, option);
+  const flags = proxyFlags({ parseForward, parseUrl, route: () => route });
+  for (const option of flags) addFlag(command, option);
   return command
     .addHelpText("after", examples)
     .action(async () => {
@@ -95,9 +100,10 @@ export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Com
 }
 
 function proxyFlags(
-  { parseForward, parseUrl }: {
+  { parseForward, parseUrl, route }: {
     parseForward: (text: string) => RoutedForward[];
     parseUrl: (url: string) => string;
+    route: () => string | undefined;
   },
 ): Option[] {
   return [
@@ -106,6 +112,7 @@ function proxyFlags(
       "listen here, reach a target there; repeatable",
       parseForward,
     ),
+    ...socksFlags(route),
     new ListOption(
       "-w, --allow <host:port>",
       "let the other node reach this target, * for any host or port, or measure the link (bench); " +
@@ -145,7 +152,7 @@ function parseHold(text: string): number {
   throw new BadInput(`--hold ${JSON.stringify(text)} is not a number of seconds, 0 to ${maxHold}`);
 }
 
-interface RawOptions extends RawNodeOptions, RawLoggingOptions {
+interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions {
   /** Of each flag. */
   forward?: RoutedForward[][];
   allow?: AllowRule[];
@@ -159,9 +166,11 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions {
 
 function readOptions(raw: RawOptions): ProxyOptions {
   const { allow: allows = [] } = raw;
-  const forwards = raw.forward?.flat() ?? [];
+  const forwards = [...raw.forward?.flat() ?? [], ...readSocks(raw)];
   if (forwards.length === 0 && allows.length === 0) {
-    throw new BadInput("nothing to do: give --forward or --allow (aetherport --help has examples)");
+    throw new BadInput(
+      "nothing to do: give --forward, --socks or --allow (aetherport --help has examples)",
+    );
   }
   const logging = readLogging(raw);
   const nodeOptions = readNodeOptions(raw);
@@ -203,6 +212,6 @@ function routed(forward: RoutedForward, urls: readonly string[]): RoutedForward 
   if (forward.route !== undefined || urls.length === 0) return forward;
   if (urls.length === 1) return { ...forward, route: urls[0] };
   throw new BadInput(
-    "with several --aetherlight-ingress-url, each --forward stands after the one it goes to",
+    "with several --aetherlight-ingress-url, each --forward and --socks stands after the one it goes to",
   );
 }

@@ -3,10 +3,10 @@ import { BadInput } from "../bad_input.ts";
 import {
   formatForwardSpec,
   formatListenAddress,
-  type ForwardSpec,
   type ListenAddress,
   parseForwardSpecs,
 } from "../forward/forward_spec.ts";
+import { formatServedSpec, type ServedSpec } from "../forward/served_spec.ts";
 import { formatEndpoint, parseHost, parsePort, SpecError, splitSpec } from "../socket/endpoint.ts";
 
 const udpSuffix = "/udp";
@@ -33,10 +33,10 @@ export function parseForwardName(text: string): string[] {
 }
 
 /** All names of a forward: its spec, where it was told to listen, and where it does. */
-export function namesOf(spec: ForwardSpec, addresses: readonly string[]): string[] {
+export function namesOf(spec: ServedSpec, addresses: readonly string[]): string[] {
   const { listen } = spec;
   return [
-    formatForwardSpec(spec),
+    formatServedSpec(spec),
     withKind(formatListenAddress(listen), listen.kind),
     ...addresses.map((address) => withKind(address, listen.kind)),
   ];

@@ -1,6 +1,6 @@
 /** Answers what is asked of a node: how it stands with it, and changes of its forwards. */
-import { formatTarget } from "../access/target.ts";
-import { formatForwardSpec, parseForwardSpecs } from "../forward/forward_spec.ts";
+import { parseForwardSpecs } from "../forward/forward_spec.ts";
+import { describeTarget, formatServedSpec } from "../forward/served_spec.ts";
 import type { LinkPath } from "../link/link.ts";
 import type { Node, NodeLink, RoutedForward, ServedForward } from "../node/node.ts";
 import type {
@@ -173,10 +173,10 @@ function countedOf({ link: { traffic } }: NodeLink): Counted {
 
 function forwardStatus({ spec, route, addresses, connections }: ServedForward): ForwardStatus {
   return {
-    spec: formatForwardSpec(spec),
+    spec: formatServedSpec(spec),
     kind: spec.listen.kind,
     addresses: [...addresses],
-    target: formatTarget(spec.target),
+    target: describeTarget(spec),
     route: route ?? null,
     connections: { open: connections.open, total: connections.total },
   };

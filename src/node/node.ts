@@ -4,13 +4,12 @@
  */
 import { getLogger } from "@logtape/logtape";
 import type { Access, AccessPeer } from "../access/access.ts";
-import { formatTarget } from "../access/target.ts";
 import { benchProtocol } from "../bench/bench_protocol.ts";
 import { BenchServer } from "../bench/serve_bench.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { ConnectionCount, type Count } from "../forward/connection_count.ts";
 import type { Forward } from "../forward/forward.ts";
-import type { ForwardSpec } from "../forward/forward_spec.ts";
+import { describeTarget, type ServedSpec } from "../forward/served_spec.ts";
 import { openForward } from "../forward/open_forward.ts";
 import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
@@ -35,7 +34,7 @@ const replacedReason = "the same node has made another link";
 
 /** A forward, and where its links lead. */
 export interface RoutedForward {
-  readonly spec: ForwardSpec;
+  readonly spec: ServedSpec;
   /** Only links of this route serve it (an ingress URL); any link where it has none. */
   readonly route: string | undefined;
 }
@@ -130,7 +129,7 @@ export class Node {
     log.info("listening on {addresses} for {target}", {
       event: "listening",
       addresses: forward.addresses.join(" and "),
-      target: formatTarget(spec.target),
+      target: describeTarget(spec),
     });
   }
 

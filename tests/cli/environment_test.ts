@@ -130,7 +130,7 @@ Deno.test("every flag of the proxy has a variable that takes effect", async () =
     AETHERPORT_VERBOSE: "1",
     AETHERPORT_LOG_FORMAT: "json",
   });
-  deepEqual(options.forwards.map(({ spec }) => spec.target), [
+  deepEqual(options.forwards.map(({ spec }) => "target" in spec && spec.target), [
     { kind: "tcp", host: "10.0.0.5", port: 80 },
     { kind: "tcp", host: "2001:db8::1", port: 82 },
   ]);
@@ -189,7 +189,9 @@ Deno.test("the proxy's flags win over its variables", async () => {
       AETHERPORT_LOG_FORMAT: "json",
     },
   );
-  deepEqual(options.forwards.map(({ spec }) => formatForwardSpec(spec)), ["localhost:1:a:2"]);
+  deepEqual(options.forwards.map(({ spec }) => "target" in spec && formatForwardSpec(spec)), [
+    "localhost:1:a:2",
+  ]);
   deepEqual(options.allows, [{ kind: "tcp", host: "b", port: 3 }]);
   deepEqual(options.iceServers, []);
   equal(options.exitOnFailure, true);
@@ -219,7 +221,7 @@ Deno.test("what is not said has its default", async () => {
 Deno.test("flags may be repeated", async () => {
   const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
   const { forwards, allows } = await proxyOptions(args, {});
-  deepEqual(forwards.map(({ spec }) => formatForwardSpec(spec)), [
+  deepEqual(forwards.map(({ spec }) => "target" in spec && formatForwardSpec(spec)), [
     "localhost:1:a:2",
     "localhost:3:b:4",
   ]);

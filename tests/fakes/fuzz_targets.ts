@@ -18,6 +18,7 @@ import { parseControlMessage, writeControlMessage } from "../../src/tunnel/contr
 import { mutate, SeededRandom } from "./mutator.ts";
 import { descriptionWithCandidates, sampleDescription } from "./sample_description.ts";
 import { sampleStatus } from "./sample_status.ts";
+import { socksFuzzTargets } from "./socks_fuzz_targets.ts";
 
 /** One parser. */
 export interface FuzzTarget {
@@ -146,6 +147,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
       if (items.length !== 1) throw new Error(`${items.length} items`);
     },
   },
+  ...socksFuzzTargets,
 ];
 const goodText = writePastedText(sampleDescription);
 

@@ -9,6 +9,8 @@ debian_packages=(
   gnutls-bin
   coturn
   chromium
+  curl
+  proxychains4
   gcc
   libc6-dev
   libusrsctp-dev
