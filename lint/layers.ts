@@ -36,6 +36,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
       "socket",
       "signaling",
       "identity",
+      "config",
     ],
     dynamic: ["signal"],
   },
@@ -56,6 +57,7 @@ const LAYERS: ReadonlyMap<string, Layer> = new Map(Object.entries<Layer>({
   socket: { imports: [] },
   signaling: { imports: ["identity", "link", "socket"] },
   identity: { imports: [] },
+  config: { imports: [] },
 }));
 
 /** The one file of `src/` that the server imports: it shares that with the nodes. */

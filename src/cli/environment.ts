@@ -18,6 +18,9 @@ export class ListOption extends Option {
   }
 }
 
+/** A flag that goes to the ingress URL before it; in a config file, to that of its `[[peer]]`. */
+export class PeerListOption extends ListOption {}
+
 /** Adds an option whose help names its variable. */
 export function addFlag(command: Command, option: Option): Command {
   option.description += ` (env ${variableOf(option)})`;
@@ -43,8 +46,11 @@ export function applyEnvironment(command: Command, environment: Record<string, s
   }
 }
 
-/** Commander keeps what `conflicts` was told in a property that its types leave out. */
-function excludedBy(option: Option): string[] {
+/**
+ * The attributes of the flags that an option excludes: commander keeps what `conflicts` was told in a
+ * property that its types leave out.
+ */
+export function excludedBy(option: Option): string[] {
   return Reflect.get(option, "conflictsWith") as string[];
 }
 

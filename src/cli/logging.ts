@@ -1,5 +1,5 @@
 /** Where log records go: stderr, as text for people or as JSON lines. */
-import { configure, type LogLevel, type LogRecord } from "@logtape/logtape";
+import { configureSync, type LogLevel, type LogRecord } from "@logtape/logtape";
 
 /** How much is logged, and how. */
 export interface LoggingOptions {
@@ -14,11 +14,12 @@ const lowestLevels: Record<LoggingOptions["level"], LogLevel> = {
 };
 const colours: Partial<Record<LogLevel, string>> = { warning: "33", error: "31", fatal: "31" };
 
-/** Sets logging up for the process. */
-export async function configureLogging({ level, format }: LoggingOptions): Promise<void> {
+/** Sets logging up for the process; once more, it changes what was set up. */
+export function configureLogging({ level, format }: LoggingOptions): void {
   const write = format === "json" ? writeJson : writeText;
   const encoder = new TextEncoder();
-  await configure({
+  configureSync({
+    reset: true,
     sinks: { stderr: (record: LogRecord) => writeAll(encoder.encode(write(record))) },
     loggers: [
       { category: "aetherport", sinks: ["stderr"], lowestLevel: lowestLevels[level] },

@@ -17,7 +17,7 @@ export async function runSession(
   logging: LoggingOptions,
   work: (pool: BufferPool) => Promise<void>,
 ): Promise<void> {
-  await configureLogging(logging);
+  configureLogging(logging);
   surviveStrayRejections();
   const pool = new BufferPool();
   const trimming = setInterval(() => pool.trim(performance.now()), trimInterval);

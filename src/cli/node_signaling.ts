@@ -5,10 +5,9 @@ import type { AeadChoice } from "../crypto/choose_aead.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import type { Link, LinkFactory, LinkObserver } from "../link/link.ts";
 import { WebRtcLinkFactory } from "../link/webrtc_link.ts";
-import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
-import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
 import { TtySignaling } from "../signaling/tty_signaling.ts";
-import { judgeOfCallers, judgeOfIngress, judgeOfNodes } from "./judges.ts";
+import { AetherlightSignaling, type AetherlightUrls } from "./aetherlight_signaling.ts";
+import { judgeOfNodes } from "./judges.ts";
 import type { NodeOptions } from "./node_flags.ts";
 import { print } from "./node_session.ts";
 
@@ -18,6 +17,8 @@ export interface Signaling {
   readonly failed: Promise<string>;
   /** Where this node waits for others. */
   ingresses(): readonly IngressStatus[];
+  /** The ingress URLs that it calls. */
+  routes(): readonly string[];
   close(): Promise<void> | void;
 }
 
@@ -68,52 +69,21 @@ export function startTty(
     print,
     adopt,
   });
-  return { failed: signaling.run(), ingresses: () => [], close: () => signaling.close() };
+  return {
+    failed: signaling.run(),
+    ingresses: () => [],
+    routes: () => [],
+    close: () => signaling.close(),
+  };
 }
 
 /** By signaling servers: waits for nodes at some, and calls ingresses. */
 export async function startAetherlight(
-  { options, factory, identities, exitOnFailure, adopt }: SignalingParts,
-  { baseUrls, ingressUrls }: {
-    readonly baseUrls: readonly string[];
-    readonly ingressUrls: readonly string[];
-  },
-): Promise<Signaling> {
+  { identities, ...parts }: SignalingParts,
+  urls: AetherlightUrls,
+): Promise<AetherlightSignaling> {
   if (identities === undefined) throw new Error("aetherlight needs an identity");
-  const common = { identities, factory, exitOnFailure };
-  const ingresses = await Promise.all(baseUrls.map((baseUrl) =>
-    AetherlightIngress.open({
-      ...common,
-      baseUrl,
-      judgeOf: (identity) => judgeOfCallers(identity, options.allowedPeers),
-      adopt,
-    })
-  ));
-  const egresses = ingressUrls.map((ingressUrl) =>
-    new AetherlightEgress({
-      ...common,
-      ingressUrl,
-      judgeOf: judgeOfIngress,
-      adopt: (link, observer) => adopt(link, observer, ingressUrl),
-    })
-  );
-  for (const ingress of ingresses) {
-    print(ingress.url);
-    ingress.start();
-  }
-  // Calls only end by failing, or when they are closed.
-  const calls = egresses.map((egress) => egress.run().then(() => new Promise<never>(() => {})));
-  return {
-    failed: Promise.race([...calls, ...ingresses.map(({ failed }) => failed)]),
-    ingresses: () => ingresses.map(ingressStatus),
-    close: async () => {
-      for (const egress of egresses) egress.close();
-      await Promise.all(ingresses.map((ingress) => ingress.close()));
-    },
-  };
-}
-
-function ingressStatus({ url, state }: AetherlightIngress): IngressStatus {
-  if (state.name !== "backing-off") return { url, state: state.name, reason: null };
-  return { url, state: "unreachable", reason: state.error.message };
+  const signaling = new AetherlightSignaling({ ...parts, identities });
+  await signaling.replace(urls);
+  return signaling;
 }

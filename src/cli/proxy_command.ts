@@ -2,13 +2,15 @@
 import { Command, Option } from "commander";
 import { type AllowRule, parseAllowRule } from "../access/allow_list.ts";
 import { BadInput } from "../bad_input.ts";
+import { ConfigError } from "../config/config_error.ts";
+import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
-import { addFlag, applyEnvironment, ListOption } from "./environment.ts";
+import { addFlag, applyEnvironment, ListOption, PeerListOption } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {
   loggingFlags,
@@ -34,6 +36,29 @@ export interface ProxyOptions extends NodeOptions {
   readonly controlSocket: ControlSocketOption | undefined;
   readonly logging: LoggingOptions;
 }
+
+/** The options, and what a config file has to do with them. */
+export interface LoadedProxy {
+  readonly options: ProxyOptions;
+  /** What flags, variables and the file say, by the flag's attribute: to be compared with later. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** What the file's owner should know. */
+  readonly warnings: readonly string[];
+  /** The file's. */
+  readonly text: string;
+}
+
+/** The config file of a proxy. */
+export interface ProxyConfig {
+  readonly path: string;
+  /** As it was at the start. */
+  readonly first: LoadedProxy;
+  /** Reads the file again, below the same flags and variables. Throws {@link BadInput}. */
+  load(): Promise<LoadedProxy>;
+}
+
+/** Runs the proxy. */
+export type RunProxy = (options: ProxyOptions, config?: ProxyConfig) => Promise<void>;
 
 /** How nodes find each other. */
 export type SignalingOptions =
@@ -70,49 +95,95 @@ Examples:
 Commands:
   aetherport bench --help     how fast a link is
   aetherport cert --help      keys and certificates
+  aetherport config --help    the config file
   aetherport forward --help   forwards of a running node
   aetherport signal --help    the signaling server
   aetherport status --help    running nodes, their links and forwards`;
 
-/** The proxy command; `run` is given its options, checked. */
-export function proxyCommand(run: (options: ProxyOptions) => Promise<void>): Command {
+/** The proxy command; `run` is given its options, checked, and the config file where there is one. */
+export function proxyCommand(run: RunProxy): Command {
   const command = new Command("aetherport")
     .usage("[proxy] [flags]")
     .version(programVersion, "-V, --version", "print the version")
     .description("Forwards TCP ports between two machines, peer to peer, encrypted.");
-  // A forward goes to the ingress URL that stands before it on the command line.
-  let route: string | undefined;
-  const parseUrl = (url: string) => {
-    readIngressUrl(url);
-    return route = url;
+  const routes = new Routes();
+  const flags = proxyFlags(routes);
+  for (const option of [...flags, configFlag()]) addFlag(command, option);
+  const load = async (path: string): Promise<LoadedProxy> => {
+    // What reads such files is loaded by those only that have one.
+    const { loadConfig } = await import("./config_settings.ts");
+    routes.reset();
+    const loaded = await loadConfig(path, { command, flags });
+    // Commander's options by any other way.
+    const raw = loaded.settings as unknown as RawOptions;
+    return { ...loaded, options: namingFile(path, () => readOptions(raw)) };
   };
-  const parseForward = (text: string): RoutedForward[] =>
-    parseForwardSpecs(text).map((spec) => ({ spec, route }));
-  const flags = proxyFlags({ parseForward, parseUrl, route: () => route });
-  for (const option of flags) addFlag(command, option);
   return command
     .addHelpText("after", examples)
     .action(async () => {
-      route = undefined;
-      applyEnvironment(command, Deno.env.toObject());
-      await run(readOptions(command.opts()));
+      routes.reset();
+      const environment = Deno.env.toObject();
+      applyEnvironment(command, environment);
+      const { config, ...raw } = command.opts<RawOptions & { readonly config?: string }>();
+      const path = config ?? await findConfigFile(defaultConfigPaths(environment));
+      if (path === undefined) return await run(readOptions(raw));
+      const first = await load(path);
+      await run(first.options, { path, first, load: () => load(path) });
     });
 }
 
-function proxyFlags(
-  { parseForward, parseUrl, route }: {
-    parseForward: (text: string) => RoutedForward[];
-    parseUrl: (url: string) => string;
-    route: () => string | undefined;
-  },
-): Option[] {
+/** Not one of the flags that a config file may hold. */
+function configFlag(): Option {
+  return new Option(
+    "--config <file>",
+    "read from this file what is not given otherwise (default: " +
+      "~/.config/aetherport/config.toml, then /etc/aetherport/config.toml)",
+  );
+}
+
+/** What is wrong with flags, variables and the file together is said with the file's name. */
+function namingFile<Result>(path: string, read: () => Result): Result {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BadInput)) throw error;
+    throw new ConfigError(path, [{ problem: error.message }]);
+  }
+}
+
+/** A forward goes to the ingress URL that stands before it on the command line, or in a file. */
+class Routes {
+  #route: string | undefined;
+
+  /** Begins anew, with no URL. */
+  reset(): void {
+    this.#route = undefined;
+  }
+
+  /** The URL that was read last. */
+  get route(): string | undefined {
+    return this.#route;
+  }
+
+  parseUrl(url: string): string {
+    readIngressUrl(url);
+    return this.#route = url;
+  }
+
+  parseForward(text: string): RoutedForward[] {
+    return parseForwardSpecs(text).map((spec) => ({ spec, route: this.#route }));
+  }
+}
+
+/** The flags that a config file has keys for. */
+export function proxyFlags(routes = new Routes()): Option[] {
   return [
-    new ListOption(
+    new PeerListOption(
       "-f, --forward <[lhost:]lport:rhost:rport>",
       "listen here, reach a target there; repeatable",
-      parseForward,
+      (text) => routes.parseForward(text),
     ),
-    ...socksFlags(route),
+    ...socksFlags(() => routes.route),
     new ListOption(
       "-w, --allow <host:port>",
       "let the other node reach this target, * for any host or port, or measure the link (bench); " +
@@ -129,7 +200,7 @@ function proxyFlags(
     new ListOption(
       "--aetherlight-ingress-url <url>",
       "call this ingress; the forwards after it go there; repeatable",
-      parseUrl,
+      (url) => routes.parseUrl(url),
     ),
     ...nodeFlags(),
     new Option(
@@ -212,6 +283,7 @@ function routed(forward: RoutedForward, urls: readonly string[]): RoutedForward 
   if (forward.route !== undefined || urls.length === 0) return forward;
   if (urls.length === 1) return { ...forward, route: urls[0] };
   throw new BadInput(
-    "with several --aetherlight-ingress-url, each --forward and --socks stands after the one it goes to",
+    "with several --aetherlight-ingress-url, each --forward and --socks stands after the one it " +
+      "goes to, or in its [[peer]] of a config file",
   );
 }

@@ -32,7 +32,7 @@ export interface ProxyControl {
 
 /** Opens it; undefined where none is wanted, and with a warning where none can be had. */
 export async function openProxyControl(
-  { controlSocket, signaling }: ProxyOptions,
+  { controlSocket }: ProxyOptions,
   parts: ProxyParts,
 ): Promise<ProxyControl | undefined> {
   if (controlSocket === "none" || (controlSocket === undefined && !hasUnixSockets)) {
@@ -41,7 +41,7 @@ export async function openProxyControl(
   const desk = new NodeDesk({
     node: parts.node,
     program: programVersion,
-    routes: signaling.type === "aetherlight" ? signaling.ingressUrls : [],
+    routes: () => parts.signaling.routes(),
     ingresses: () => parts.signaling.ingresses(),
     certificates: () => certificatesOf(parts.identities),
   });

@@ -4,6 +4,7 @@
  */
 import type { Command } from "commander";
 import { BadInput } from "../bad_input.ts";
+import { ConfigError } from "../config/config_error.ts";
 import { messageOf } from "../message_of.ts";
 import { LoggedFailure } from "./logged_failure.ts";
 import { programVersion } from "./program_version.ts";
@@ -15,6 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   proxy: loadProxy,
   bench: loadBench,
   cert: async () => (await import("./cert_command.ts")).certCommand(),
+  config: async () => (await import("./config_command.ts")).configCommand(),
   forward: async () => (await import("./forward_command.ts")).forwardCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
   status: async () => (await import("./status_command.ts")).statusCommand(),
@@ -22,9 +24,9 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 
 async function loadProxy(): Promise<Command> {
   const { proxyCommand } = await import("./proxy_command.ts");
-  return proxyCommand(async (options) => {
+  return proxyCommand(async (options, config) => {
     const { runProxy } = await import("./run_proxy.ts");
-    await runProxy(options);
+    await runProxy(options, config);
   });
 }
 
@@ -75,10 +77,13 @@ function report(error: unknown, { isVerbose }: { isVerbose: boolean }): number {
   const { code, exitCode } = error as { code?: string; exitCode?: number };
   const isUsage = code?.startsWith("commander.") ?? false;
   if (isUsage && exitCode === 0) return exitCodes.ok;
-  const message = messageOf(error);
-  const line = message.replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
-  console.error(`aetherport: ${line}`);
+  const lines = error instanceof ConfigError ? error.lines : [lineOf(error)];
+  for (const line of lines) console.error(`aetherport: ${line}`);
   if (isUsage || error instanceof BadInput) return exitCodes.badInput;
   if (isVerbose && error instanceof Error) console.error(error.stack);
   return exitCodes.failed;
+}
+
+function lineOf(error: unknown): string {
+  return messageOf(error).replace(/^error: /, "").replace(/\s*\n\s*/g, " ");
 }

@@ -1,12 +1,16 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
+import type { Access } from "../access/access.ts";
 import { AllowList } from "../access/allow_list.ts";
+import { ReplaceableAccess } from "../access/replaceable_access.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { Node } from "../node/node.ts";
+import type { Changeable } from "./follow_config.ts";
+import { ForwardSet } from "./forward_set.ts";
 import { openIdentities } from "./node_identities.ts";
 import { closeAll, runSession } from "./node_session.ts";
 import type { SignalingParts } from "./node_signaling.ts";
-import type { ProxyOptions } from "./proxy_command.ts";
+import type { ProxyConfig, ProxyOptions } from "./proxy_command.ts";
 import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -14,15 +18,25 @@ const log = getLogger(["aetherport", "cli"]);
 /**
  * Resolves when the node was told to stop. Throws BadInput, or LoggedFailure when it cannot go on.
  */
-export async function runProxy(options: ProxyOptions): Promise<void> {
-  await runSession(options.logging, (pool) => runNode(options, pool));
+export async function runProxy(options: ProxyOptions, config?: ProxyConfig): Promise<void> {
+  await runSession(options.logging, (pool) => runNode({ options, config, pool }));
 }
 
-async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
+async function runNode(
+  { options, config, pool }: {
+    readonly options: ProxyOptions;
+    readonly config: ProxyConfig | undefined;
+    readonly pool: BufferPool;
+  },
+): Promise<void> {
+  // From the start on: SIGHUP would end a process that does not listen to it.
+  const running = Promise.withResolvers<Changeable>();
+  const following = config === undefined ? undefined : await follow(config, running.promise);
   const identities = await openIdentities(options);
-  const { forwards, allows, exitOnFailure } = options;
-  const node = new Node({ access: new AllowList(allows), pool });
-  for (const forward of forwards) node.addForward(forward);
+  const access = new ReplaceableAccess(accessOf(options));
+  const node = new Node({ access, pool });
+  const forwards = new ForwardSet(node);
+  await forwards.begin(options.forwards);
   // Links take longer to load than listeners: connections may wait for them already. The choice
   // takes another process for a while, which goes on meanwhile.
   const { chooseAead } = await import("../crypto/choose_aead.ts");
@@ -30,10 +44,15 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
   const { createLinkFactory, startAetherlight, startTty } = await import("./node_signaling.ts");
   const factory = createLinkFactory(options, { identities, pool, aead });
   const adopt: SignalingParts["adopt"] = (...link) => node.adopt(...link);
-  const parts = { options, factory, identities, exitOnFailure, adopt };
-  const signaling = options.signaling.type === "tty"
-    ? startTty(parts, { isOffering: forwards.length > 0 })
+  const trust = { allowedPeers: options.allowedPeers };
+  const { exitOnFailure } = options;
+  const parts = { options: trust, factory, identities, exitOnFailure, adopt };
+  const aetherlight = options.signaling.type === "tty"
+    ? undefined
     : await startAetherlight(parts, options.signaling);
+  const signaling = aetherlight ??
+    startTty(parts, { isOffering: options.forwards.length > 0 });
+  running.resolve({ node, forwards, aetherlight, trust, access, accessOf });
   // Signals are heard before there is a socket that is to be removed.
   const ended = Promise.race([signaling.failed, untilStopped()]);
   ended.catch(() => {});
@@ -44,7 +63,23 @@ async function runNode(options: ProxyOptions, pool: BufferPool): Promise<void> {
     if (failure !== undefined) throw new Error(failure);
     log.info("ending; once more to end at once", { event: "ending" });
   } finally {
+    following?.close();
     control?.close();
     await closeAll([signaling.close(), node.close("this node is ending")]);
   }
+}
+
+/** The rules that the options make. */
+function accessOf({ allows }: ProxyOptions): Access {
+  return new AllowList(allows);
+}
+
+/** What follows a config file is loaded by those only that have one. */
+async function follow(
+  config: ProxyConfig,
+  running: Promise<Changeable>,
+): Promise<{ close(): void }> {
+  const { followConfig } = await import("./follow_config.ts");
+  for (const warning of config.first.warnings) log.warn("{warning}", { event: "config", warning });
+  return followConfig(config, running);
 }

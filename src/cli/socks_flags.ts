@@ -12,7 +12,7 @@ import {
 } from "../forward/socks/socks_spec.ts";
 import { messageOf } from "../message_of.ts";
 import type { RoutedForward } from "../node/node.ts";
-import { ListOption } from "./environment.ts";
+import { PeerListOption } from "./environment.ts";
 
 /** One `--socks`, and where its links lead. */
 export interface RoutedSocks {
@@ -34,7 +34,7 @@ const othersBits = 0o077;
 /** New ones for each command; `route` is asked at each `--socks`. */
 export function socksFlags(route: () => string | undefined): Option[] {
   return [
-    new ListOption(
+    new PeerListOption(
       "-D, --socks <[host:]port>",
       "listen here for SOCKS5 and HTTP CONNECT; repeatable",
       (text): RoutedSocks => ({ listen: parseSocksListen(text), route: route() }),

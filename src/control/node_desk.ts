@@ -26,7 +26,7 @@ export interface NodeDeskOptions {
   /** What `--version` prints. */
   readonly program: string;
   /** The ingress URLs that this node calls, and forwards can go to. */
-  readonly routes: readonly string[];
+  readonly routes: () => readonly string[];
   readonly ingresses: () => readonly IngressStatus[];
   readonly certificates: () => Promise<readonly CertificateStatus[]>;
 }
@@ -87,7 +87,7 @@ export class NodeDesk {
   }
 
   #routeOf(to: string | undefined): string | undefined {
-    const { routes } = this.#options;
+    const routes = this.#options.routes();
     if (to !== undefined) {
       if (routes.includes(to)) return to;
       const known = routes.length === 0 ? "it calls none" : `it calls ${routes.join(" and ")}`;

@@ -183,6 +183,11 @@ export class Node {
     };
   }
 
+  /** Ends the links of a route, each once nothing goes over it any more. */
+  drainRoute(route: string, reason: string): void {
+    for (const [link, adopted] of this.#links) if (adopted.route === route) link.drain(reason);
+  }
+
   /** A link of a route that is up, now or within 10 s; undefined where none comes. */
   acquire(route?: string): Promise<Link | undefined> {
     if (this.#isClosed) return Promise.resolve(undefined);

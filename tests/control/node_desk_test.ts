@@ -25,7 +25,7 @@ class Stage implements AsyncDisposable {
     const access = new AllowList(allowed.map(parseAllowRule));
     this.node = new Node({ access, pool: new BufferPool() });
     this.#desk = new NodeDesk({
-      ...{ node: this.node, program: "aetherport 0.0.0", routes },
+      ...{ node: this.node, program: "aetherport 0.0.0", routes: () => routes },
       ingresses: () => [],
       certificates: () => Promise.resolve([]),
     });

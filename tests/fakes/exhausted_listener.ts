@@ -14,7 +14,7 @@ async function serve(connection: Connection): Promise<void> {
 }
 
 if (import.meta.main) {
-  await configureLogging({ level: "normal", format: "json" });
+  configureLogging({ level: "normal", format: "json" });
   const listen = Deno.args.includes("portable") ? portableTcpSockets.listen : listenTcp;
   const listener = listen({
     host: "127.0.0.1",

@@ -6,6 +6,10 @@ import { BadInput } from "../../src/bad_input.ts";
 import { parseControlAnswer } from "../../src/control/control_answer.ts";
 import { parseControlRequest } from "../../src/control/control_request.ts";
 import { parseForwardName } from "../../src/control/forward_name.ts";
+import { configExample } from "../../src/cli/config_example.ts";
+import { parseConfig } from "../../src/cli/config_settings.ts";
+import { proxyFlags } from "../../src/cli/proxy_command.ts";
+import { ConfigError } from "../../src/config/config_error.ts";
 import { parseForwardSpecs } from "../../src/forward/forward_spec.ts";
 import { parseIceServer } from "../../src/link/ice_server.ts";
 import {
@@ -46,6 +50,17 @@ const controlAnswers: readonly string[] = [
   JSON.stringify({ version: 1, ok: true, forwards: sampleStatus().forwards }),
 ];
 
+const keyId = "a".repeat(52);
+const configSamples = [
+  `allow = ["127.0.0.1:80",\n  "bench", # two\n]\nhold = 90\nverbose = true\nlog-format = "json"\n`,
+  `ice-server = ['turn:me:secret@192.0.2.1', "stun:192.0.2.1"]\nrelay-only=false\n` +
+  `key = """a-key.pem"""\ncert = '''\\d'''\nallow-peer = [ "${keyId}" ]\n` +
+  `[[peer]]\n"url" = "https://a.example/ingresses/${keyId}"\nforward = ["8080:a:80"]\n` +
+  `[[ peer ]]\nurl = "https://b.example/ingresses/${keyId}"\nforward = []\n`,
+  `peer = [{ url = "http://a/ingresses/${keyId}", forward = ["1-3:a:4-6", "/x:/y"] }]\n`,
+  `a.b.c = 1\n[peer.x]\ny = 1979-05-27T07:32:00Z\nz = [[1, 2], {a = {b = "\\u00e9"}}]\n`,
+];
+
 /** All of them. */
 export const fuzzTargets: readonly FuzzTarget[] = [
   {
@@ -69,6 +84,12 @@ export const fuzzTargets: readonly FuzzTarget[] = [
     ],
     read: (text) => void parseIceServer(text),
     mayThrow: BadInput,
+  },
+  {
+    name: "config files",
+    samples: [configExample(proxyFlags()), ...configSamples],
+    read: (text) => void parseConfig({ path: "config.toml", text }, proxyFlags()),
+    mayThrow: ConfigError,
   },
   {
     name: "session descriptions",

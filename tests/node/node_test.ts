@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, ok, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, match, notEqual, ok, rejects, throws } from "node:assert/strict";
 import { AllowList, type AllowRule } from "../../src/access/allow_list.ts";
 import { measure } from "../../src/bench/measure.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
@@ -100,6 +100,19 @@ Deno.test("takes the link that has been up longest, whichever came first", async
   second.goUp();
   first.goUp();
   ok(await node.acquire() === second);
+});
+
+Deno.test("the links of a route are drained, and no others", async () => {
+  await LogRecorder.start();
+  const node = newNode();
+  const [one, other] = [linkPair().a, linkPair().a];
+  for (const [link, route] of [[one, "one"], [other, "other"]] as const) {
+    node.adopt(link, { handleUp: () => {}, handleClosed: () => {} }, route);
+    link.goUp();
+  }
+  node.drainRoute("one", "it is not wanted any more");
+  notEqual(one.state, "up");
+  equal(other.state, "up");
 });
 
 Deno.test("a link that is not up is not used", async () => {

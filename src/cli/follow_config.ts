@@ -1,0 +1,84 @@
+/** Lets a running node follow its config file. */
+import type { Access } from "../access/access.ts";
+import type { ReplaceableAccess } from "../access/replaceable_access.ts";
+import type { Node } from "../node/node.ts";
+import type { AetherlightSignaling } from "./aetherlight_signaling.ts";
+import { ConfigReload } from "./config_reload.ts";
+import { ConfigWatch } from "./config_watch.ts";
+import type { ForwardSet } from "./forward_set.ts";
+import { configureLogging } from "./logging.ts";
+import type { LoadedProxy, ProxyConfig, ProxyOptions } from "./proxy_command.ts";
+
+/** What of a running node a file can change. */
+export interface Changeable {
+  readonly node: Pick<Node, "drainRoute">;
+  readonly forwards: ForwardSet;
+  /** Undefined where texts are pasted. */
+  readonly aetherlight: AetherlightSignaling | undefined;
+  /** Whom signaling lets in; asked at each link. */
+  readonly trust: { allowedPeers: readonly string[] };
+  readonly access: ReplaceableAccess;
+  /** The rules that the options make. */
+  readonly accessOf: (options: ProxyOptions) => Access | Promise<Access>;
+}
+
+/** The flags, by attribute, that are put into force while the node runs. */
+const applied: ReadonlySet<string> = new Set([
+  // Whether it has really changed is seen by what it led to.
+  "signalType",
+  "forward",
+  "socks",
+  "allow",
+  "allowPeer",
+  "aetherlightBaseUrl",
+  "aetherlightIngressUrl",
+  "verbose",
+  "quiet",
+  "logFormat",
+]);
+
+/** Follows the file until closed; what changes before the node is running waits for that. */
+export function followConfig(
+  config: ProxyConfig,
+  running: Promise<Changeable>,
+): { close(): void } {
+  const reload = new ConfigReload({
+    ...{ config, applied },
+    apply: async (loaded) => await apply(loaded, await running),
+  });
+  const watch = new ConfigWatch(config.path, reload);
+  // It may have changed since it was read.
+  reload.handleChange();
+  return watch;
+}
+
+async function apply(
+  { options }: LoadedProxy,
+  { node, forwards, aetherlight, trust, access, accessOf }: Changeable,
+): Promise<Readonly<Record<string, number>>> {
+  const { signaling } = options;
+  // These two may fail, and nothing is changed then.
+  const rules = await accessOf(options);
+  const change = await aetherlight?.replace(
+    signaling.type === "tty" ? { baseUrls: [], ingressUrls: [] } : signaling,
+  );
+  for (const route of change?.endedRoutes ?? []) {
+    node.drainRoute(route, "the config file names its peer no more");
+  }
+  access.replace(rules);
+  trust.allowedPeers = options.allowedPeers;
+  configureLogging(options.logging);
+  const { added, removed, kept } = await forwards.replace(
+    // Links that are made by pasted texts have no route.
+    aetherlight === undefined ? options.forwards.map(withoutRoute) : options.forwards,
+  );
+  return {
+    ...{ forwardsAdded: added, forwardsRemoved: removed, forwardsKept: kept },
+    allowRules: options.allows.length,
+    ...{ peersAdded: change?.added ?? 0, peersRemoved: change?.removed ?? 0 },
+  };
+}
+
+function withoutRoute({ spec }: ProxyOptions["forwards"][number]) {
+  return { spec, route: undefined };
+}

@@ -1,0 +1,15 @@
+/** What one key of a config file may hold. It says what the flag of the same name says. */
+export interface ConfigKey {
+  /** The flag's, without its dashes. */
+  readonly name: string;
+  /** true or false; one text; a list of texts, for a flag that may be repeated. */
+  readonly holds: "switch" | "text" | "list";
+  /** The only texts there are, where they are few. */
+  readonly choices?: readonly string[];
+  /** Whether numbers may stand without quotes. */
+  readonly takesNumbers: boolean;
+  /** Whether it may stand in a peer's table, too. */
+  readonly isPerPeer: boolean;
+  /** Whether it is the path of a file, which begins at the config file's folder. */
+  readonly isPath: boolean;
+}
