@@ -33,6 +33,8 @@ export function addFlag(command: Command, option: Option): Command {
  */
 export function applyEnvironment(command: Command, environment: Record<string, string>): void {
   for (const option of command.options) {
+    // What has a letter only is another name of a flag, for those used to it.
+    if (option.long === undefined) continue;
     const variable = variableOf(option);
     const text = environment[variable]?.trim() ?? "";
     const attribute = option.attributeName();

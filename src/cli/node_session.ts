@@ -25,7 +25,7 @@ export async function runSession(
   try {
     await work(pool);
   } catch (error) {
-    if (error instanceof BadInput) throw error;
+    if (error instanceof BadInput || error instanceof LoggedFailure) throw error;
     const { message, stack } = error instanceof Error ? error : new Error(String(error));
     log.error("{message}", { event: "failed", message });
     log.debug("{stack}", { event: "failed", stack });

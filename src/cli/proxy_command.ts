@@ -1,14 +1,17 @@
 /** The flags of `aetherport [proxy]`. */
 import { Command, Option } from "commander";
 import { type AllowRule, parseAllowRule } from "../access/allow_list.ts";
+import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
+import { type ExecCommand, parseExecCommand } from "../forward/exec_command.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
+import { SpecError } from "../socket/endpoint.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
 import { addFlag, applyEnvironment, ListOption, PeerListOption } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
@@ -27,7 +30,11 @@ import { type RawSocksOptions, readSocks, socksFlags } from "./socks_flags.ts";
 /** What the proxy was asked to do. */
 export interface ProxyOptions extends NodeOptions {
   readonly forwards: readonly RoutedForward[];
+  /** What stdin and stdout are joined to. */
+  readonly stdio: RoutedTarget | undefined;
   readonly allows: readonly AllowRule[];
+  /** What `exec:name` runs. */
+  readonly commands: readonly ExecCommand[];
   readonly signaling: SignalingOptions;
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
@@ -35,6 +42,13 @@ export interface ProxyOptions extends NodeOptions {
   /** Where the running node is asked and told; where nothing is said, there is one place for each. */
   readonly controlSocket: ControlSocketOption | undefined;
   readonly logging: LoggingOptions;
+}
+
+/** A target, and where its link leads. */
+export interface RoutedTarget {
+  readonly target: StreamTarget;
+  /** An ingress URL; undefined before it is known that there is only one. */
+  readonly route: string | undefined;
 }
 
 /** The options, and what a config file has to do with them. */
@@ -92,6 +106,9 @@ Examples:
   aetherport --aetherlight-ingress-url <the URL that it prints> -f 8080:127.0.0.1:80 \\
     --key b-key.pem --cert b-cert.pem --cacert cacert.pem
 
+  # ssh to a machine that is reached so
+  ssh -o 'ProxyCommand aetherport -q -W %h:%p --aetherlight-ingress-url …' 127.0.0.1
+
 Commands:
   aetherport bench --help     how fast a link is
   aetherport cert --help      keys and certificates
@@ -118,6 +135,7 @@ export function proxyCommand(run: RunProxy): Command {
     const raw = loaded.settings as unknown as RawOptions;
     return { ...loaded, options: namingFile(path, () => readOptions(raw)) };
   };
+  for (const option of sshFlags(routes)) command.addOption(option);
   return command
     .addHelpText("after", examples)
     .action(async () => {
@@ -170,6 +188,10 @@ class Routes {
     return this.#route = url;
   }
 
+  parseStdio(text: string): RoutedTarget {
+    return { target: parseStdioTarget(text), route: this.#route };
+  }
+
   parseForward(text: string): RoutedForward[] {
     return parseForwardSpecs(text).map((spec) => ({ spec, route: this.#route }));
   }
@@ -184,11 +206,20 @@ export function proxyFlags(routes = new Routes()): Option[] {
       (text) => routes.parseForward(text),
     ),
     ...socksFlags(() => routes.route),
+    new Option(
+      "-W, --stdio <host:port>",
+      "join stdin and stdout to a target there (also unix:/path, exec:name), and end with it",
+    ).argParser(once("--stdio", (text) => routes.parseStdio(text))),
     new ListOption(
       "-w, --allow <host:port>",
       "let the other node reach this target, * for any host or port, or measure the link (bench); " +
         "repeatable",
       parseAllowRule,
+    ),
+    new ListOption(
+      "--allow-exec <name=command>",
+      "let the other node run this command, as exec:name, over its stdin and stdout; repeatable",
+      parseExecCommand,
     ),
     new Option("-t, --signal-type <type>", "how the nodes find each other (default: tty)")
       .choices(["tty", "aetherlight"]),
@@ -216,6 +247,37 @@ export function proxyFlags(routes = new Routes()): Option[] {
   ];
 }
 
+/** What those used to ssh type. */
+function sshFlags(routes: Routes): Option[] {
+  const forward = new ListOption(
+    "-L <spec>",
+    "the same as --forward, as in ssh",
+    (text) => routes.parseForward(text),
+  );
+  forward.attributeName = () => "forward";
+  return [forward, new Option("-N", "does nothing: there is no command to be run, as with ssh -N")];
+}
+
+/** A flag's value that may be given once. */
+function once<Value>(flag: string, parse: (text: string) => Value) {
+  return (text: string, previous: Value | undefined): Value => {
+    if (previous === undefined) return parse(text);
+    throw new BadInput(`${flag} may be given once, and ${JSON.stringify(text)} is another`);
+  };
+}
+
+function parseStdioTarget(text: string): StreamTarget {
+  try {
+    return parseStreamTarget(text);
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    throw new BadInput(
+      `--stdio ${JSON.stringify(text)}, column ${error.column}: ${error.message}. ` +
+        "Example: --stdio 127.0.0.1:22",
+    );
+  }
+}
+
 /** In ms. */
 function parseHold(text: string): number {
   const seconds = Number(text);
@@ -226,7 +288,9 @@ function parseHold(text: string): number {
 interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions {
   /** Of each flag. */
   forward?: RoutedForward[][];
+  stdio?: RoutedTarget;
   allow?: AllowRule[];
+  allowExec?: ExecCommand[];
   signalType?: "tty" | "aetherlight";
   aetherlightBaseUrl?: string[];
   aetherlightIngressUrl?: string[];
@@ -236,20 +300,27 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
-  const { allow: allows = [] } = raw;
+  const { allow = [], stdio } = raw;
+  const commands = readCommands(raw.allowExec ?? []);
+  const allows = [...allow, ...commands.map(({ name }) => ({ kind: "exec", name }) as const)];
   const forwards = [...raw.forward?.flat() ?? [], ...readSocks(raw)];
-  if (forwards.length === 0 && allows.length === 0) {
+  if (forwards.length === 0 && allows.length === 0 && stdio === undefined) {
     throw new BadInput(
       "nothing to do: give --forward, --socks or --allow (aetherport --help has examples)",
     );
   }
   const logging = readLogging(raw);
   const nodeOptions = readNodeOptions(raw);
+  const signaling = readSignaling(raw, nodeOptions);
+  if (stdio !== undefined) requireFreeStdout(signaling);
+  const urls = raw.aetherlightIngressUrl ?? [];
   return {
     ...nodeOptions,
-    forwards: forwards.map((forward) => routed(forward, raw.aetherlightIngressUrl ?? [])),
+    forwards: forwards.map((forward) => routed(forward, urls)),
+    stdio: stdio === undefined ? undefined : routed(stdio, urls),
     allows,
-    signaling: readSignaling(raw, nodeOptions),
+    commands,
+    signaling,
     hold: raw.hold,
     exitOnFailure: raw.exitOnFailure ?? false,
     controlSocket: raw.controlSocket,
@@ -278,12 +349,37 @@ function readSignaling(raw: RawOptions, nodeOptions: NodeOptions): SignalingOpti
   return { type: "aetherlight", baseUrls, ingressUrls, identityFiles };
 }
 
-/** A forward before any URL goes to the only one there is. */
-function routed(forward: RoutedForward, urls: readonly string[]): RoutedForward {
-  if (forward.route !== undefined || urls.length === 0) return forward;
-  if (urls.length === 1) return { ...forward, route: urls[0] };
+/** A name is of one command. */
+function readCommands(commands: readonly ExecCommand[]): readonly ExecCommand[] {
+  const names = new Set<string>();
+  for (const { name } of commands) {
+    if (names.has(name)) throw new BadInput(`--allow-exec names two commands "${name}"`);
+    names.add(name);
+  }
+  return commands;
+}
+
+/** With `--stdio` nothing else is read from stdin, and nothing else is written to stdout. */
+function requireFreeStdout(signaling: SignalingOptions): void {
+  if (signaling.type === "tty") {
+    throw new BadInput(
+      "--stdio leaves no stdin for pasted texts: give --aetherlight-ingress-url, --key and --cert",
+    );
+  }
+  if (signaling.baseUrls.length > 0) {
+    throw new BadInput("--stdio excludes --aetherlight-base-url, whose URL is printed on stdout");
+  }
+}
+
+/** What stands before any URL goes to the only one there is. */
+function routed<Routed extends { readonly route: string | undefined }>(
+  one: Routed,
+  urls: readonly string[],
+): Routed {
+  if (one.route !== undefined || urls.length === 0) return one;
+  if (urls.length === 1) return { ...one, route: urls[0] };
   throw new BadInput(
-    "with several --aetherlight-ingress-url, each --forward and --socks stands after the one it " +
-      "goes to, or in its [[peer]] of a config file",
+    "with several --aetherlight-ingress-url, each --forward, --socks and --stdio stands after the " +
+      "one it goes to, or in its [[peer]] of a config file",
   );
 }

@@ -4,13 +4,16 @@ import type { Access } from "../access/access.ts";
 import { AllowList } from "../access/allow_list.ts";
 import { ReplaceableAccess } from "../access/replaceable_access.ts";
 import type { BufferPool } from "../buffer_pool.ts";
+import { CommandRunner } from "../forward/command_runner.ts";
 import { Node } from "../node/node.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
 import { openIdentities } from "./node_identities.ts";
 import { closeAll, runSession } from "./node_session.ts";
-import type { SignalingParts } from "./node_signaling.ts";
+import type { Signaling, SignalingParts } from "./node_signaling.ts";
+import type { ProxyControl } from "./proxy_control.ts";
 import type { ProxyConfig, ProxyOptions } from "./proxy_command.ts";
+import { joinStdio, untilStdioStopped } from "./run_stdio.ts";
 import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -33,40 +36,53 @@ async function runNode(
   const running = Promise.withResolvers<Changeable>();
   const following = config === undefined ? undefined : await follow(config, running.promise);
   const identities = await openIdentities(options);
+  const commands = new CommandRunner(options.commands);
   const access = new ReplaceableAccess(accessOf(options));
-  const node = new Node({ access, pool });
-  const forwards = new ForwardSet(node);
-  await forwards.begin(options.forwards);
-  // Links take longer to load than listeners: connections may wait for them already. The choice
-  // takes another process for a while, which goes on meanwhile.
-  const { chooseAead } = await import("../crypto/choose_aead.ts");
-  const aead = chooseAead();
-  const { createLinkFactory, startAetherlight, startTty } = await import("./node_signaling.ts");
-  const factory = createLinkFactory(options, { identities, pool, aead });
-  const adopt: SignalingParts["adopt"] = (...link) => node.adopt(...link);
-  const trust = { allowedPeers: options.allowedPeers };
-  const { exitOnFailure } = options;
-  const parts = { options: trust, factory, identities, exitOnFailure, adopt };
-  const aetherlight = options.signaling.type === "tty"
-    ? undefined
-    : await startAetherlight(parts, options.signaling);
-  const signaling = aetherlight ??
-    startTty(parts, { isOffering: options.forwards.length > 0 });
-  running.resolve({ node, forwards, aetherlight, trust, access, accessOf });
-  // Signals are heard before there is a socket that is to be removed.
-  const ended = Promise.race([signaling.failed, untilStopped()]);
-  ended.catch(() => {});
-  const { openProxyControl } = await import("./proxy_control.ts");
-  const control = await openProxyControl(options, { node, signaling, identities });
+  const node = new Node({ access, pool, commands });
+  const { stdio } = options;
+  let signaling: Signaling | undefined;
+  let control: ProxyControl | undefined;
   try {
+    const forwards = new ForwardSet(node);
+    await forwards.begin(options.forwards);
+    // Links take longer to load than listeners: connections may wait for them already. The choice
+    // takes another process for a while, which goes on meanwhile.
+    const { chooseAead } = await import("../crypto/choose_aead.ts");
+    const aead = chooseAead();
+    const { createLinkFactory, startAetherlight, startTty } = await import("./node_signaling.ts");
+    const factory = createLinkFactory(options, { identities, pool, aead });
+    const adopt: SignalingParts["adopt"] = (...link) => node.adopt(...link);
+    const trust = { allowedPeers: options.allowedPeers };
+    const { exitOnFailure } = options;
+    const parts = { options: trust, factory, identities, exitOnFailure, adopt };
+    const aetherlight = options.signaling.type === "tty"
+      ? undefined
+      : await startAetherlight(parts, options.signaling);
+    signaling = aetherlight ?? startTty(parts, { isOffering: options.forwards.length > 0 });
+    running.resolve({ node, forwards, aetherlight, trust, access, accessOf });
+    // Signals are heard before there is a socket that is to be removed.
+    const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);
+    ended.catch(() => {});
+    const { openProxyControl } = await import("./proxy_control.ts");
+    control = await openProxyControl(options, { node, signaling, identities });
     const failure = await ended;
     if (failure !== undefined) throw new Error(failure);
-    log.info("ending; once more to end at once", { event: "ending" });
+    if (stdio === undefined) log.info("ending; once more to end at once", { event: "ending" });
   } finally {
     following?.close();
     control?.close();
-    await closeAll([signaling.close(), node.close("this node is ending")]);
+    await closeAll([signaling?.close(), node.close("this node is ending"), commands.close()]);
+    commands.kill();
   }
+}
+
+/** Resolves when the node was told to end, or what stdin and stdout are joined to has ended. */
+function untilEnded(
+  stdio: ProxyOptions["stdio"],
+  parts: { readonly node: Node; readonly pool: BufferPool },
+): Promise<void> {
+  if (stdio === undefined) return untilStopped();
+  return Promise.race([joinStdio(stdio, parts), untilStdioStopped()]);
 }
 
 /** The rules that the options make. */

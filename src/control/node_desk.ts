@@ -56,7 +56,7 @@ export class NodeDesk {
       case "status":
         return { ...done, status: await this.#status() };
       case "add-forward":
-        return { ...done, forwards: this.#addForward(request.spec, request.to) };
+        return { ...done, forwards: await this.#addForward(request.spec, request.to) };
       case "remove-forward":
         return { ...done, forwards: this.#removeForward(request.forward) };
       default:
@@ -65,7 +65,7 @@ export class NodeDesk {
   }
 
   /** All that a range says, or nothing. */
-  #addForward(text: string, to: string | undefined): ForwardStatus[] {
+  async #addForward(text: string, to: string | undefined): Promise<ForwardStatus[]> {
     const { node } = this.#options;
     const route = this.#routeOf(to);
     const forwards = parseForwardSpecs(text).map((spec): RoutedForward => ({ spec, route }));
@@ -75,7 +75,7 @@ export class NodeDesk {
     const added: RoutedForward[] = [];
     try {
       for (const forward of forwards) {
-        node.addForward(forward);
+        await node.addForward(forward);
         added.push(forward);
       }
     } catch (error) {

@@ -1,32 +1,49 @@
-/** Dials a target that was allowed: resolves its name once, tries its addresses in turn. */
+/**
+ * Dials a target that was allowed: a port, whose name is resolved once and whose addresses are tried
+ * in turn, a Unix socket, or a command.
+ */
 import type { StreamTarget } from "../access/target.ts";
 import { canonicalAddress, type Endpoint, isThisHost } from "../socket/endpoint.ts";
 import { dialTcp } from "../socket/choose_tcp_sockets.ts";
 import type { Connection } from "../socket/connection.ts";
-
-import type { RefusalCode } from "../tunnel/control_message.ts";
+import { dialUnix } from "../socket/unix_socket.ts";
+import { DialError } from "./dial_error.ts";
 
 /** For all of it: the name, and every address. In ms. */
 const dialTimeout = 10_000;
 /** Further addresses of a name are not tried. */
 const maxAddressCount = 8;
 
-/** Why a target could not be dialled. */
-export class DialError extends Error {
-  override readonly name = "DialError";
+/** How a target is dialled. */
+export interface DialTargetOptions {
+  /** Gives up early. */
+  readonly signal: AbortSignal;
+  /** Starts the command of that name. Throws {@link DialError}. */
+  readonly startCommand: (name: string) => Connection;
+}
 
-  constructor(readonly code: RefusalCode, message: string) {
-    super(message);
+/** Dials the target. Throws {@link DialError}. */
+export async function dialTarget(
+  target: StreamTarget,
+  { signal, startCommand }: DialTargetOptions,
+): Promise<Connection> {
+  switch (target.kind) {
+    case "tcp":
+      return await dialEndpoint(target, signal);
+    case "unix":
+      return await dialPath(target.path, signal);
+    case "exec":
+      return startCommand(target.name);
   }
 }
 
-/** Dials the target. Throws {@link DialError}; the signal gives up early. */
-export function dialTarget(
-  target: StreamTarget,
-  { signal }: { signal: AbortSignal },
-): Promise<Connection> {
-  if (target.kind !== "tcp") throw new DialError("unreachable", "not there yet");
-  return dialEndpoint(target, signal);
+async function dialPath(path: string, signal: AbortSignal): Promise<Connection> {
+  const limit = AbortSignal.timeout(dialTimeout);
+  try {
+    return await dialUnix({ path, signal: AbortSignal.any([signal, limit]) });
+  } catch (error) {
+    throw limit.aborted ? overdue() : toDialError(error);
+  }
 }
 
 async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Connection> {
@@ -41,9 +58,7 @@ async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Conn
       const both = AbortSignal.any([signal, limit]);
       return await dialTcp({ address, port: target.port, signal: both });
     } catch (error) {
-      failure = limit.aborted
-        ? new DialError("timeout", "the target did not answer in time")
-        : toDialError(error);
+      failure = limit.aborted ? overdue() : toDialError(error);
     }
   }
   throw failure;
@@ -72,13 +87,19 @@ async function resolveHost(
   }
 }
 
+function overdue(): DialError {
+  return new DialError("timeout", "the target did not answer in time");
+}
+
 function toDialError(error: unknown): DialError {
   const { code, message } = error as NodeJS.ErrnoException;
   switch (code) {
     case "ECONNREFUSED":
       return new DialError("unreachable", "the target refused the connection");
+    case "ENOENT":
+      return new DialError("unreachable", "there is no such socket");
     case "ETIMEDOUT":
-      return new DialError("timeout", "the target did not answer in time");
+      return overdue();
     case "EMFILE":
     case "ENFILE":
       return new DialError("exhausted", "this node has no descriptors left");

@@ -7,7 +7,9 @@ import type { Channel } from "../link/link.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
-import { DialError, dialTarget } from "./dial_target.ts";
+import { CommandRunner } from "./command_runner.ts";
+import { DialError } from "./dial_error.ts";
+import { dialTarget } from "./dial_target.ts";
 import { relay } from "./relay.ts";
 import { StreamPort } from "./stream_port.ts";
 
@@ -18,12 +20,16 @@ export interface StreamIngressOptions {
   readonly access: Access;
   readonly peer: AccessPeer;
   readonly pool: BufferPool;
+  /** None where they are left out. */
+  readonly commands?: CommandRunner | undefined;
 }
+
+const noCommands = new CommandRunner([]);
 
 /** Serves one channel until its stream is over. Never throws. */
 export async function serveStreamChannel(
   channel: Channel,
-  { access, peer: asking, pool }: StreamIngressOptions,
+  { access, peer: asking, pool, commands = noCommands }: StreamIngressOptions,
 ): Promise<void> {
   const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
   const { name: peer } = asking;
@@ -35,7 +41,10 @@ export async function serveStreamChannel(
   const abort = new AbortController();
   void port.closed.then(() => abort.abort());
   try {
-    const connection = await dialTarget(target, { signal: abort.signal });
+    const connection = await dialTarget(target, {
+      signal: abort.signal,
+      startCommand: (name) => commands.start(name, peer),
+    });
     port.stream.accept();
     const { closed, sent, received } = await relay(connection, port, { pool });
     const how = closed.how === "finished" ? "finished" : closed.reason;
@@ -96,5 +105,5 @@ function refuse(
 
 /** A peer's words in a log: bounded, one line, no control characters. */
 function quote(text: string): string {
-  return /^[\w.:[\]-]{1,260}$/.test(text) ? text : JSON.stringify(text.slice(0, 64));
+  return /^[\w.:/[\]-]{1,260}$/.test(text) ? text : JSON.stringify(text.slice(0, 64));
 }

@@ -16,10 +16,13 @@ export class StreamPort implements TunnelStreamHandler {
   readonly stream: TunnelStream;
   /** Resolves, never rejects, when the stream is over. */
   readonly closed: Promise<StreamClosed>;
+  /** Resolves, never rejects, when its channel is closed too: the other side has heard all. */
+  readonly released: Promise<void>;
   /** Resolves, never rejects, with true once the other side has accepted, with false where it ended before. */
   readonly answered: Promise<boolean>;
   readonly #resolveAnswered: (isAccepted: boolean) => void;
   readonly #resolveClosed: (closed: StreamClosed) => void;
+  readonly #resolveReleased: () => void;
   readonly #received: BlockQueue;
   #isEnded = false;
   #isClosed = false;
@@ -32,6 +35,9 @@ export class StreamPort implements TunnelStreamHandler {
     const { promise, resolve } = Promise.withResolvers<StreamClosed>();
     this.closed = promise;
     this.#resolveClosed = resolve;
+    const release = Promise.withResolvers<void>();
+    this.released = release.promise;
+    this.#resolveReleased = release.resolve;
     const answer = Promise.withResolvers<boolean>();
     this.answered = answer.promise;
     this.#resolveAnswered = answer.resolve;
@@ -96,5 +102,6 @@ export class StreamPort implements TunnelStreamHandler {
 
   handleReleased(): void {
     clearTimeout(this.#releaseTimer);
+    this.#resolveReleased();
   }
 }

@@ -7,6 +7,7 @@ import type { Access, AccessPeer } from "../access/access.ts";
 import { benchProtocol } from "../bench/bench_protocol.ts";
 import { BenchServer } from "../bench/serve_bench.ts";
 import type { BufferPool } from "../buffer_pool.ts";
+import type { CommandRunner } from "../forward/command_runner.ts";
 import { ConnectionCount, type Count } from "../forward/connection_count.ts";
 import type { Forward } from "../forward/forward.ts";
 import { describeTarget, type ServedSpec } from "../forward/served_spec.ts";
@@ -102,13 +103,18 @@ export class Node {
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
+  /** The commands are those that it offers: none where they are left out. */
   constructor(
-    { access, pool }: { readonly access: Access; readonly pool: BufferPool },
+    { access, pool, commands }: {
+      readonly access: Access;
+      readonly pool: BufferPool;
+      readonly commands?: CommandRunner;
+    },
   ) {
     this.#pool = pool;
     const bench = new BenchServer({ access, pool });
     this.#serveStream = (channel, link) =>
-      serveStreamChannel(channel, { access, peer: accessPeerOf(link), pool });
+      serveStreamChannel(channel, { access, peer: accessPeerOf(link), pool, commands });
     this.#channelServers = new Map<string, ChannelServer>([
       [tcpProtocol, this.#serveStream],
       [
@@ -119,12 +125,13 @@ export class Node {
     ]);
   }
 
-  /** Begins to serve a forward. Throws an Error naming the address that cannot be bound. */
-  addForward(routed: RoutedForward): void {
+  /** Begins to serve a forward. Rejects with an Error naming the address that cannot be bound. */
+  async addForward(routed: RoutedForward): Promise<void> {
     const { spec, route } = routed;
     const links = { acquire: () => this.acquire(route) };
     const connections = new ConnectionCount();
-    const forward = openForward(spec, { links, pool: this.#pool, connections });
+    const forward = await openForward(spec, { links, pool: this.#pool, connections });
+    if (this.#isClosed) return forward.close();
     this.#forwards.set(routed, { forward, connections });
     log.info("listening on {addresses} for {target}", {
       event: "listening",

@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
-import { formatForwardSpec } from "../../src/forward/forward_spec.ts";
+import { formatServedSpec } from "../../src/forward/served_spec.ts";
 import { Command, Option } from "commander";
 import { BadInput } from "../../src/bad_input.ts";
 import { addFlag, applyEnvironment, ListOption, variableOf } from "../../src/cli/environment.ts";
@@ -175,6 +175,69 @@ Deno.test("the proxy's variables for less output and for aetherlight take effect
   deepEqual(options.allowedPeers, [keyId]);
 });
 
+const keyId = "a".repeat(52);
+const [oneUrl, otherUrl] = ["one", "other"].map((name) =>
+  `https://${name}.example/ingresses/${keyId}`
+);
+const calling = ["--key", "k", "--cert", "c", "--aetherlight-ingress-url", oneUrl ?? ""];
+const base = ["--aetherlight-base-url", "https://x.example", "--cacert", "ca"];
+
+Deno.test("-L is --forward, and -N is nothing", async () => {
+  const options = await proxyOptions(["-N", "-L", "1:a:2", "-f", "3:b:4", "-L/s:/t"], {
+    AETHERPORT_FORWARD: "8080:10.0.0.5:80",
+    AETHERPORT_L: "nonsense",
+  });
+  deepEqual(options.forwards.map(({ spec }) => formatServedSpec(spec)), [
+    "localhost:1:a:2",
+    "localhost:3:b:4",
+    "/s:/t",
+  ]);
+});
+
+Deno.test("--stdio names a port, a socket or a command, and goes to the URL before it", async () => {
+  const targets = [
+    ["10.0.0.5:22", { kind: "tcp", host: "10.0.0.5", port: 22 }],
+    ["[::1]:22", { kind: "tcp", host: "::1", port: 22 }],
+    ["unix:/run/s", { kind: "unix", path: "/run/s" }],
+    ["exec:backup", { kind: "exec", name: "backup" }],
+  ] as const;
+  for (const [text, target] of targets) {
+    const { stdio } = await proxyOptions(["-W", text, ...calling], {});
+    deepEqual(stdio, { target, route: oneUrl });
+  }
+  const flags = [...calling, "-W", "a:1", "--aetherlight-ingress-url", otherUrl ?? ""];
+  equal((await proxyOptions(flags, {})).stdio?.route, oneUrl);
+  equal((await proxyOptions(calling, { AETHERPORT_STDIO: "a:1" })).stdio?.route, oneUrl);
+});
+
+Deno.test("--allow-exec offers a command, and allows it", async () => {
+  const options = await proxyOptions(["--allow-exec", "a=cat -n"], {});
+  deepEqual(options.commands, [{ name: "a", argv: ["cat", "-n"] }]);
+  deepEqual(options.allows, [{ kind: "exec", name: "a" }]);
+  const { commands } = await proxyOptions([], { AETHERPORT_ALLOW_EXEC: "a=cat, b=tac" });
+  deepEqual(commands.map(({ name }) => name), ["a", "b"]);
+});
+
+for (
+  const [args, problem] of [
+    [["-W", "a:1"], /--stdio leaves no stdin for pasted texts/],
+    [["-W", "a:1", "-t", "tty"], /--stdio leaves no stdin for pasted texts/],
+    [[...base, "-W", "a:1", ...calling], /--stdio excludes/],
+    [["-W", "a:1", "--stdio", "b:2", ...calling], /--stdio may be given once, and "b:2"/],
+    [["-W", "a", ...calling], /--stdio "a", column 2/],
+    [["-W", "a:1/udp", ...calling], /--stdio "a:1\/udp", column 3/],
+    [["--allow-exec", "a=cat '"], /--allow-exec .*column 7.*Example/],
+    [["--allow-exec", "a=cat", "--allow-exec", "a=tac"], /names two commands "a"/],
+  ] as const
+) {
+  Deno.test(`[${args.join(" ")}] is bad input`, async () => {
+    await rejects(proxyOptions(args, {}), (error) => {
+      match(String(error), problem);
+      return error instanceof BadInput;
+    });
+  });
+}
+
 Deno.test("the proxy's flags win over its variables", async () => {
   const options = await proxyOptions(
     [
@@ -189,7 +252,7 @@ Deno.test("the proxy's flags win over its variables", async () => {
       AETHERPORT_LOG_FORMAT: "json",
     },
   );
-  deepEqual(options.forwards.map(({ spec }) => "target" in spec && formatForwardSpec(spec)), [
+  deepEqual(options.forwards.map(({ spec }) => "target" in spec && formatServedSpec(spec)), [
     "localhost:1:a:2",
   ]);
   deepEqual(options.allows, [{ kind: "tcp", host: "b", port: 3 }]);
@@ -221,7 +284,7 @@ Deno.test("what is not said has its default", async () => {
 Deno.test("flags may be repeated", async () => {
   const args = ["-f", "1:a:2", "-f", "3:b:4", "--allow", "c:5", "-w", "d:6"];
   const { forwards, allows } = await proxyOptions(args, {});
-  deepEqual(forwards.map(({ spec }) => "target" in spec && formatForwardSpec(spec)), [
+  deepEqual(forwards.map(({ spec }) => "target" in spec && formatServedSpec(spec)), [
     "localhost:1:a:2",
     "localhost:3:b:4",
   ]);

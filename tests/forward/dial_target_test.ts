@@ -1,6 +1,20 @@
 import { equal, ok } from "node:assert/strict";
-import { DialError, dialTarget } from "../../src/forward/dial_target.ts";
+import { DialError } from "../../src/forward/dial_error.ts";
+import { dialTarget as dial } from "../../src/forward/dial_target.ts";
+import type { StreamTarget } from "../../src/access/target.ts";
+import type { Connection } from "../../src/socket/connection.ts";
 import { closedPort, closeQuietly, Service } from "../fakes/sockets.ts";
+
+/** Where there are no commands. */
+function dialTarget(
+  target: StreamTarget,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Connection> {
+  const startCommand = () => {
+    throw new DialError("unreachable", "there are none");
+  };
+  return dial(target, { signal, startCommand });
+}
 
 const never = new AbortController().signal;
 

@@ -4,7 +4,7 @@ import { BufferPool } from "../../src/buffer_pool.ts";
 import type { Forward } from "../../src/forward/forward.ts";
 import type { LinkSource } from "../../src/forward/stream_egress.ts";
 import type { ForwardSpec } from "../../src/forward/forward_spec.ts";
-import { openForward } from "../../src/forward/open_forward.ts";
+import { openStreamForward } from "../../src/forward/open_forward.ts";
 import { forwardSpec, somePeer } from "../fakes/sample_specs.ts";
 
 import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
@@ -65,7 +65,7 @@ function portOf({ addresses: [address = ""] }: Forward): number {
 /** A forward over a link that is up. */
 function forwardOver(link: FakeLink, spec: string | ForwardSpec) {
   const parsed = typeof spec === "string" ? forwardSpec(spec) : spec;
-  const forward = openForward(parsed, { links: linksOf(link), pool });
+  const forward = openStreamForward(parsed, { links: linksOf(link), pool });
   const port = portOf(forward);
   return { forward, connect: () => Deno.connect({ hostname: "127.0.0.1", port }) };
 }
@@ -256,7 +256,7 @@ Deno.test("a client is reset where no link comes up or no channel is free", {
   const spec = forwardSpec("127.0.0.1:0:127.0.0.1:80");
   const full = joinedLinks({ maxChannelCount: 0 }).a;
   for (const link of [undefined, full, linkPair().a]) {
-    const forward = openForward(spec, { links: linksOf(link), pool });
+    const forward = openStreamForward(spec, { links: linksOf(link), pool });
     const port = portOf(forward);
     await expectReset(() => Deno.connect({ hostname: "127.0.0.1", port }));
     forward.close();
@@ -270,7 +270,7 @@ Deno.test("a link that ends takes its connections with it, and the listener stay
   const rule = `127.0.0.1:${service.port}`;
   const links = [joinedLinks({ allowedByZ: [rule] }).a, joinedLinks({ allowedByZ: [rule] }).a];
   const spec = forwardSpec(`127.0.0.1:0:${rule}`);
-  const forward = openForward(spec, {
+  const forward = openStreamForward(spec, {
     links: { acquire: () => Promise.resolve(links[0]) },
     pool,
   });
@@ -294,7 +294,7 @@ Deno.test("a connection over a link that may be dead moves to the next, with wha
   doubtful.goUp();
   doubtful.silence = 1_500;
   const links = [doubtful, joinedLinks({ allowedByZ: [rule] }).a];
-  const forward = openForward(forwardSpec(`127.0.0.1:0:${rule}`), {
+  const forward = openStreamForward(forwardSpec(`127.0.0.1:0:${rule}`), {
     links: { acquire: () => Promise.resolve(links[0]) },
     pool,
   });
@@ -319,7 +319,7 @@ Deno.test("a link is asked for where a connection is not answered for 3 s, and t
   dead.silence = 1_500;
   const { a } = joinedLinks({ allowedByZ: [rule] });
   const links = [dead, a];
-  const forward = openForward(forwardSpec(`127.0.0.1:0:${rule}`), {
+  const forward = openStreamForward(forwardSpec(`127.0.0.1:0:${rule}`), {
     links: { acquire: () => Promise.resolve(links.shift()) },
     pool,
   });
@@ -341,7 +341,7 @@ Deno.test("a link is asked for where a connection is not answered over one that 
     return Promise.resolve(link);
   };
   const spec = forwardSpec("127.0.0.1:0:127.0.0.1:80");
-  const forward = openForward(spec, { links: { acquire }, pool });
+  const forward = openStreamForward(spec, { links: { acquire }, pool });
   await withExpiredTimers(3_000, async () => {
     const port = portOf(forward);
     const client = await Deno.connect({ hostname: "127.0.0.1", port });

@@ -1,4 +1,4 @@
-import { deepEqual, equal, match, notEqual, ok, rejects, throws } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { AllowList, type AllowRule } from "../../src/access/allow_list.ts";
 import { measure } from "../../src/bench/measure.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
@@ -21,8 +21,8 @@ function newNode(rules: readonly number[] = []): Node {
   });
 }
 
-function listen(node: Node, ...specs: readonly string[]): void {
-  for (const spec of specs) node.addForward({ spec: forwardSpec(spec), route: undefined });
+async function listen(node: Node, ...specs: readonly string[]): Promise<void> {
+  for (const spec of specs) await node.addForward({ spec: forwardSpec(spec), route: undefined });
 }
 
 /** Adopts links; the reasons they ended with. */
@@ -102,19 +102,6 @@ Deno.test("takes the link that has been up longest, whichever came first", async
   ok(await node.acquire() === second);
 });
 
-Deno.test("the links of a route are drained, and no others", async () => {
-  await LogRecorder.start();
-  const node = newNode();
-  const [one, other] = [linkPair().a, linkPair().a];
-  for (const [link, route] of [[one, "one"], [other, "other"]] as const) {
-    node.adopt(link, { handleUp: () => {}, handleClosed: () => {} }, route);
-    link.goUp();
-  }
-  node.drainRoute("one", "it is not wanted any more");
-  notEqual(one.state, "up");
-  equal(other.state, "up");
-});
-
 Deno.test("a link that is not up is not used", async () => {
   await LogRecorder.start();
   const node = newNode();
@@ -171,7 +158,7 @@ Deno.test("1,024 may wait for a link, and no more", async () => {
 Deno.test("listens on all forwards, says where, and stops when it is closed", async () => {
   const log = await LogRecorder.start();
   const node = newNode();
-  listen(node, "127.0.0.1:0:10.0.0.5:80", "[::1]:0:10.0.0.5:81");
+  await listen(node, "127.0.0.1:0:10.0.0.5:80", "[::1]:0:10.0.0.5:81");
   const addresses = log.of("listening").map(({ properties }) => String(properties.addresses));
   match(addresses[0] ?? "", /^127\.0\.0\.1:[1-9]\d*$/);
   match(addresses[1] ?? "", /^\[::1\]:[1-9]\d*$/);
@@ -185,8 +172,8 @@ Deno.test("names the address that cannot be bound", async () => {
   const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = taken.addr;
   const node = newNode();
-  throws(
-    () => listen(node, `127.0.0.1:${port}:10.0.0.5:80`),
+  await rejects(
+    listen(node, `127.0.0.1:${port}:10.0.0.5:80`),
     (error: Error) => error.message.includes(`cannot listen on 127.0.0.1:${port}: `),
   );
   taken.close();
@@ -198,7 +185,7 @@ Deno.test("a connection waits for the link and is then carried", async () => {
   using service = Service.echo();
   const egress = newNode();
   const ingress = newNode([service.port]);
-  listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
+  await listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
   const { properties } = await log.next("listening");
   const port = Number(String(properties.addresses).split(":").at(-1));
   const client = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -221,7 +208,7 @@ Deno.test("a node that closes gives back what its connections held", async () =>
   });
   const egress = newNode();
   const ingress = newNode([service.port]);
-  listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
+  await listen(egress, `127.0.0.1:0:127.0.0.1:${service.port}`);
   const { properties } = await log.next("listening");
   const { a, z } = linkPair({ pace: "turn" });
   adoptAll(egress, [a]);
@@ -240,7 +227,7 @@ Deno.test("a node that closes gives back what its connections held", async () =>
 Deno.test("a connection that gets no link is reset", { ignore: !isLinux }, async () => {
   const log = await LogRecorder.start();
   const node = newNode();
-  listen(node, "127.0.0.1:0:127.0.0.1:80");
+  await listen(node, "127.0.0.1:0:127.0.0.1:80");
   const { properties } = await log.next("listening");
   const port = Number(String(properties.addresses).split(":").at(-1));
   await withExpiredTimers(10_000, async () => {
@@ -261,7 +248,7 @@ Deno.test("an ingress serves two egress nodes at once", async () => {
   const ingress = newNode([service.port]);
   const nodes = [newNode(), newNode()];
   const replies = nodes.map(async (node, position) => {
-    listen(node, `127.0.0.1:0:127.0.0.1:${service.port}`);
+    await listen(node, `127.0.0.1:0:127.0.0.1:${service.port}`);
     const { properties } = await log.next("listening", position + 1);
     const port = Number(String(properties.addresses).split(":").at(-1));
     const { a, z } = linkPair({ pace: "turn" });
@@ -382,7 +369,7 @@ for (const { silence, told } of [{ silence: 3_000, told: ["lost"] }, { silence: 
   Deno.test(`a connection waits for its answer and its link is silent for ${silence} ms: ${what}`, async () => {
     const log = await LogRecorder.start();
     const node = newNode();
-    listen(node, "127.0.0.1:0:127.0.0.1:9");
+    await listen(node, "127.0.0.1:0:127.0.0.1:9");
     const listening = lineOf(await log.next("listening"));
     const { a, z } = linkPair();
     z.goUp();

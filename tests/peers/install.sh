@@ -16,6 +16,12 @@ debian_packages=(
   libusrsctp-dev
   iproute2
   nftables
+  openssh-client
+  openssh-server
+  git
+  curl
+  netcat-openbsd
+  redis-server
 )
 
 # Programs in Go, each in a folder of its own.

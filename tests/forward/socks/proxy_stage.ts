@@ -4,7 +4,7 @@ import { AllowList, parseAllowRule } from "../../../src/access/allow_list.ts";
 import { BufferPool } from "../../../src/buffer_pool.ts";
 import type { DatagramEgress } from "../../../src/forward/datagram_flow.ts";
 import type { Forward } from "../../../src/forward/forward.ts";
-import { openForward } from "../../../src/forward/open_forward.ts";
+import { openStreamForward } from "../../../src/forward/open_forward.ts";
 import { parseProxyCredentials } from "../../../src/forward/socks/proxy_credentials.ts";
 import { parseSocksListen, socksSpec } from "../../../src/forward/socks/socks_spec.ts";
 import { serveStreamChannel } from "../../../src/forward/stream_ingress.ts";
@@ -71,7 +71,7 @@ export class ProxyStage implements AsyncDisposable {
       credentials === undefined ? undefined : parseProxyCredentials(credentials, "the test"),
     );
     const links = { acquire: () => Promise.resolve(isLinkUp ? a : undefined) };
-    this.forward = openForward(spec, { links, pool: this.pool, datagrams });
+    this.forward = openStreamForward(spec, { links, pool: this.pool, datagrams });
   }
 
   get port(): number {
