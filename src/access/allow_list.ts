@@ -109,6 +109,9 @@ function matches(rule: AllowRule, wanted: Wanted): boolean {
       return wanted.kind === "unix" && wanted.path === rule.path;
     case "exec":
       return wanted.kind === "exec" && wanted.name === rule.name;
+    case "listen":
+      return wanted.kind === "listen" && matchesListenHost(rule.host, wanted.host) &&
+        (rule.port === "*" || rule.port === wanted.port);
     default:
       return wanted.kind === rule.kind && matchesHost(rule.host, wanted.host) &&
         (rule.port === "*" || rule.port === wanted.port);
@@ -117,4 +120,13 @@ function matches(rule: AllowRule, wanted: Wanted): boolean {
 
 function matchesHost(rule: string, host: string): boolean {
   return rule === "*" || rule === host || (isThisHost(rule) && isThisHost(host));
+}
+
+/** 0.0.0.0 and :: are no loopback to whoever listens: all the world reaches them. */
+function matchesListenHost(rule: string, host: string): boolean {
+  return rule === "*" || rule === host || (isLoopback(rule) && isLoopback(host));
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "127.0.0.1" || host === "::1";
 }

@@ -29,6 +29,7 @@ const applied: ReadonlySet<string> = new Set([
   "forward",
   "socks",
   "allow",
+  "allowListen",
   "allowPeer",
   "aetherlightBaseUrl",
   "aetherlightIngressUrl",

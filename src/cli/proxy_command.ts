@@ -1,15 +1,18 @@
 /** The flags of `aetherport [proxy]`. */
 import { Command, Option } from "commander";
-import { type AllowRule, parseAllowRule } from "../access/allow_list.ts";
+import { type AllowRule, parseAllowListenRule, parseAllowRule } from "../access/allow_list.ts";
 import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { type ExecCommand, parseExecCommand } from "../forward/exec_command.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
+import { parseProxyRule, type ProxyRule } from "../forward/proxy_protocol.ts";
+import { parseReverseSpecs } from "../forward/reverse_spec.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
+import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
@@ -30,11 +33,14 @@ import { type RawSocksOptions, readSocks, socksFlags } from "./socks_flags.ts";
 /** What the proxy was asked to do. */
 export interface ProxyOptions extends NodeOptions {
   readonly forwards: readonly RoutedForward[];
+  readonly reverses: readonly RoutedReverse[];
   /** What stdin and stdout are joined to. */
   readonly stdio: RoutedTarget | undefined;
+  /** Of `--allow` and its kin. */
   readonly allows: readonly AllowRule[];
   /** What `exec:name` runs. */
   readonly commands: readonly ExecCommand[];
+  readonly proxyRules: readonly ProxyRule[];
   readonly signaling: SignalingOptions;
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
@@ -97,6 +103,8 @@ Examples:
 
   # or let a browser reach all that the other node allows, by SOCKS5 at 127.0.0.1:1080
   aetherport --socks 1080
+  # or have the other node listen, and reach a service from here; there: --allow-listen 8080
+  aetherport --reverse 8080:127.0.0.1:80
 
   Each of the two prints a text; paste it into the other. With a signaling server and certificates
   (aetherport signal, aetherport cert generate) nothing is pasted:
@@ -192,6 +200,10 @@ class Routes {
     return { target: parseStdioTarget(text), route: this.#route };
   }
 
+  parseReverse(text: string): RoutedReverse[] {
+    return parseReverseSpecs(text).map((spec) => ({ spec, route: this.#route }));
+  }
+
   parseForward(text: string): RoutedForward[] {
     return parseForwardSpecs(text).map((spec) => ({ spec, route: this.#route }));
   }
@@ -220,6 +232,21 @@ export function proxyFlags(routes = new Routes()): Option[] {
       "--allow-exec <name=command>",
       "let the other node run this command, as exec:name, over its stdin and stdout; repeatable",
       parseExecCommand,
+    ),
+    new PeerListOption(
+      "-R, --reverse <[rhost:]rport:host:port>",
+      "let the other node listen there, reach a target from here; repeatable",
+      (text) => routes.parseReverse(text),
+    ),
+    new ListOption(
+      "--allow-listen <[host:]port>",
+      "let the other node have this one listen there, * for any host or port; repeatable",
+      parseAllowListenRule,
+    ),
+    new ListOption(
+      "--proxy-protocol <v1|v2=host:port>",
+      "tell this target the client's address by a PROXY header; repeatable",
+      parseProxyRule,
     ),
     new Option("-t, --signal-type <type>", "how the nodes find each other (default: tty)")
       .choices(["tty", "aetherlight"]),
@@ -291,6 +318,9 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
   stdio?: RoutedTarget;
   allow?: AllowRule[];
   allowExec?: ExecCommand[];
+  reverse?: RoutedReverse[][];
+  allowListen?: AllowRule[];
+  proxyProtocol?: ProxyRule[];
   signalType?: "tty" | "aetherlight";
   aetherlightBaseUrl?: string[];
   aetherlightIngressUrl?: string[];
@@ -300,26 +330,30 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
-  const { allow = [], stdio } = raw;
+  const { allow = [], allowListen = [], stdio } = raw;
   const commands = readCommands(raw.allowExec ?? []);
-  const allows = [...allow, ...commands.map(({ name }) => ({ kind: "exec", name }) as const)];
+  const execRules = commands.map(({ name }) => ({ kind: "exec", name }) as const);
+  const allows = [...allow, ...allowListen, ...execRules];
   const forwards = [...raw.forward?.flat() ?? [], ...readSocks(raw)];
-  if (forwards.length === 0 && allows.length === 0 && stdio === undefined) {
+  const reverses = raw.reverse?.flat() ?? [];
+  if (forwards.length + reverses.length + allows.length === 0 && stdio === undefined) {
     throw new BadInput(
       "nothing to do: give --forward, --socks or --allow (aetherport --help has examples)",
     );
   }
+  const urls = raw.aetherlightIngressUrl ?? [];
   const logging = readLogging(raw);
   const nodeOptions = readNodeOptions(raw);
   const signaling = readSignaling(raw, nodeOptions);
   if (stdio !== undefined) requireFreeStdout(signaling);
-  const urls = raw.aetherlightIngressUrl ?? [];
   return {
     ...nodeOptions,
     forwards: forwards.map((forward) => routed(forward, urls)),
+    reverses: reverses.map((reverse) => routed(reverse, urls)),
     stdio: stdio === undefined ? undefined : routed(stdio, urls),
     allows,
     commands,
+    proxyRules: raw.proxyProtocol ?? [],
     signaling,
     hold: raw.hold,
     exitOnFailure: raw.exitOnFailure ?? false,
@@ -379,7 +413,7 @@ function routed<Routed extends { readonly route: string | undefined }>(
   if (one.route !== undefined || urls.length === 0) return one;
   if (urls.length === 1) return { ...one, route: urls[0] };
   throw new BadInput(
-    "with several --aetherlight-ingress-url, each --forward, --socks and --stdio stands after the " +
-      "one it goes to, or in its [[peer]] of a config file",
+    "with several --aetherlight-ingress-url, each --forward, --reverse, --socks and --stdio stands " +
+      "after the one it goes to, or in its [[peer]] of a config file",
   );
 }

@@ -38,13 +38,14 @@ async function runNode(
   const identities = await openIdentities(options);
   const commands = new CommandRunner(options.commands);
   const access = new ReplaceableAccess(accessOf(options));
-  const node = new Node({ access, pool, commands });
-  const { stdio } = options;
+  const node = new Node({ access, pool, commands, proxyRules: options.proxyRules });
+  const { stdio, reverses } = options;
   let signaling: Signaling | undefined;
   let control: ProxyControl | undefined;
   try {
     const forwards = new ForwardSet(node);
     await forwards.begin(options.forwards);
+    for (const reverse of reverses) node.addReverse(reverse);
     // Links take longer to load than listeners: connections may wait for them already. The choice
     // takes another process for a while, which goes on meanwhile.
     const { chooseAead } = await import("../crypto/choose_aead.ts");
@@ -58,7 +59,8 @@ async function runNode(
     const aetherlight = options.signaling.type === "tty"
       ? undefined
       : await startAetherlight(parts, options.signaling);
-    signaling = aetherlight ?? startTty(parts, { isOffering: options.forwards.length > 0 });
+    const isOffering = options.forwards.length + reverses.length > 0;
+    signaling = aetherlight ?? startTty(parts, { isOffering });
     running.resolve({ node, forwards, aetherlight, trust, access, accessOf });
     // Signals are heard before there is a socket that is to be removed.
     const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);

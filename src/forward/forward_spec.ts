@@ -35,16 +35,19 @@ const rangePattern = /^(\d{1,5})-(\d{1,5})$/;
 /**
  * Reads one `--forward` value, `[lhost:]lport:rhost:rport[/udp]`: a path stands for a Unix socket in
  * the place of either side, and ports may be ranges of one length, which make a forward each. Throws
- * {@link BadInput} with the column and an example.
+ * {@link BadInput} with the column and an example. `--reverse` has the same shapes.
  */
-export function parseForwardSpecs(spec: string): ForwardSpec[] {
+export function parseForwardSpecs(
+  spec: string,
+  flag: "--forward" | "--reverse" = "--forward",
+): ForwardSpec[] {
   try {
     return readSpecs(spec);
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw new BadInput(
-      `--forward ${JSON.stringify(spec)}, column ${error.column}: ${error.message}. ` +
-        "Example: --forward 8080:10.0.0.5:80",
+      `${flag} ${JSON.stringify(spec)}, column ${error.column}: ${error.message}. ` +
+        `Example: ${flag} 8080:10.0.0.5:80`,
     );
   }
 }

@@ -6,6 +6,7 @@ import type { Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import type { Connection } from "../socket/connection.ts";
 import { type StreamClosed, tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
+import { formatClient } from "./client_address.ts";
 import { ConnectionCount } from "./connection_count.ts";
 import { relay } from "./relay.ts";
 import { StreamPort } from "./stream_port.ts";
@@ -89,7 +90,7 @@ export class StreamEgress {
 
   async #connect(client: string, target: StreamTarget): Promise<StreamPort | undefined> {
     for (let link = await this.#links.acquire(); link !== undefined;) {
-      const port = this.#open(link, target);
+      const port = this.#open(link, client, target);
       if (port === undefined) return undefined;
       const overdue = isUnanswered(port);
       if (link.silence < doubtfulAfter) {
@@ -109,11 +110,12 @@ export class StreamEgress {
     return undefined;
   }
 
-  #open(link: Link, target: StreamTarget): StreamPort | undefined {
+  #open(link: Link, client: string, target: StreamTarget): StreamPort | undefined {
     const label = formatTarget(target);
     try {
       const channel = link.openChannel({ label, protocol: tcpProtocol });
       const stream = new TunnelStream(channel, { role: "opener" });
+      stream.introduce(formatClient(client));
       return new StreamPort(stream, { pool: this.#pool });
     } catch (error) {
       log.warn("cannot open a stream to {target}: {problem}", {

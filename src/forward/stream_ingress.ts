@@ -1,7 +1,7 @@
 /** The ingress side of streams: judges, dials and relays each one that a peer opens. */
 import { getLogger } from "@logtape/logtape";
 import type { Access, AccessPeer } from "../access/access.ts";
-import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
+import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
 import { SpecError } from "../socket/endpoint.ts";
@@ -10,7 +10,9 @@ import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
 import { CommandRunner } from "./command_runner.ts";
 import { DialError } from "./dial_error.ts";
 import { dialTarget } from "./dial_target.ts";
+import { greetTarget, type ProxyRule } from "./proxy_protocol.ts";
 import { relay } from "./relay.ts";
+import { parseReversedLabel } from "./reverse_protocol.ts";
 import { StreamPort } from "./stream_port.ts";
 
 const log = getLogger(["aetherport", "ingress"]);
@@ -22,6 +24,10 @@ export interface StreamIngressOptions {
   readonly pool: BufferPool;
   /** None where they are left out. */
   readonly commands?: CommandRunner | undefined;
+  /** Targets that are told of the client. */
+  readonly proxyRules?: readonly ProxyRule[];
+  /** The target of a reverse forward that this node asked for on the channel's link. */
+  readonly reversedTarget?: (id: string) => StreamTarget | undefined;
 }
 
 const noCommands = new CommandRunner([]);
@@ -29,11 +35,12 @@ const noCommands = new CommandRunner([]);
 /** Serves one channel until its stream is over. Never throws. */
 export async function serveStreamChannel(
   channel: Channel,
-  { access, peer: asking, pool, commands = noCommands }: StreamIngressOptions,
+  options: StreamIngressOptions,
 ): Promise<void> {
+  const { peer: asking, pool, proxyRules: rules = [], commands = noCommands } = options;
   const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
   const { name: peer } = asking;
-  const target = judge(channel, access, asking);
+  const target = judge(channel, options);
   if ("code" in target) {
     refuse(port, { peer, target: channel.label, ...target });
     return;
@@ -45,12 +52,13 @@ export async function serveStreamChannel(
       signal: abort.signal,
       startCommand: (name) => commands.start(name, peer),
     });
+    await greetTarget(connection, { rules, target, peer: asking, client: port.client });
     port.stream.accept();
     const { closed, sent, received } = await relay(connection, port, { pool });
     const how = closed.how === "finished" ? "finished" : closed.reason;
     log.debug("{target} for {peer}: {how}, {sent} bytes out, {received} in", {
       event: "stream-closed",
-      target: channel.label,
+      target: formatTarget(target),
       peer,
       how,
       sent,
@@ -62,17 +70,21 @@ export async function serveStreamChannel(
     const { code, message } = error instanceof DialError
       ? error
       : new DialError("unreachable", String(error));
-    refuse(port, { peer, target: channel.label, code, reason: message });
+    refuse(port, { peer, target: formatTarget(target), code, reason: message });
   }
 }
 
 function judge(
   channel: Channel,
-  access: Access,
-  peer: AccessPeer,
+  { access, peer, reversedTarget }: StreamIngressOptions,
 ): StreamTarget | { code: RefusalCode; reason: string } {
   if (channel.protocol !== tcpProtocol) {
     return { code: "malformed", reason: `this node does not speak ${quote(channel.protocol)}` };
+  }
+  const id = parseReversedLabel(channel.label);
+  if (id !== undefined) {
+    // This node asked for it: that is the permission, for this target alone.
+    return reversedTarget?.(id) ?? { code: "denied", reason: "this node asked for nothing such" };
   }
   try {
     const target = parseStreamTarget(channel.label);

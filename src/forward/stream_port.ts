@@ -20,6 +20,12 @@ export class StreamPort implements TunnelStreamHandler {
   readonly released: Promise<void>;
   /** Resolves, never rejects, with true once the other side has accepted, with false where it ended before. */
   readonly answered: Promise<boolean>;
+  /**
+   * Resolves, never rejects, with the client that the other side asks for, once its first message
+   * came; undefined where it tells none.
+   */
+  readonly client: Promise<string | undefined>;
+  readonly #resolveClient: (client: string | undefined) => void;
   readonly #resolveAnswered: (isAccepted: boolean) => void;
   readonly #resolveClosed: (closed: StreamClosed) => void;
   readonly #resolveReleased: () => void;
@@ -41,6 +47,9 @@ export class StreamPort implements TunnelStreamHandler {
     const answer = Promise.withResolvers<boolean>();
     this.answered = answer.promise;
     this.#resolveAnswered = answer.resolve;
+    const client = Promise.withResolvers<string | undefined>();
+    this.client = client.promise;
+    this.#resolveClient = client.resolve;
     this.#received = new BlockQueue(pool);
     this.stream = stream;
     stream.handler = this;
@@ -76,6 +85,10 @@ export class StreamPort implements TunnelStreamHandler {
     this.#resolveAnswered(true);
   }
 
+  handleClient(client: string | undefined): void {
+    this.#resolveClient(client);
+  }
+
   handlePayload(bytes: Uint8Array, start: number, end: number): void {
     this.#received.append(bytes, start, end);
     this.#wakeReader?.();
@@ -94,6 +107,7 @@ export class StreamPort implements TunnelStreamHandler {
     this.#isClosed = true;
     this.#received.close();
     this.#resolveAnswered(false);
+    this.#resolveClient(undefined);
     this.#resolveClosed(closed);
     this.#wakeReader?.();
     this.#wakeWriter?.();

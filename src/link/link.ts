@@ -81,6 +81,8 @@ export interface LinkHandler {
   handleUp(path: LinkPath): void;
   /** The link's health has changed. It begins as "heard". */
   handleHealth?(health: LinkHealth): void;
+  /** The link ends once it has no channels: whoever holds one for as long as it is up lets it go. */
+  handleDraining?(): void;
   /** The other node opened a channel. Its `handler` is to be set within this call. */
   handleChannel(channel: Channel): void;
   /** The link has ended, with the reason. All its channels are closed. Called once. */

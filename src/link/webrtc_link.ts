@@ -489,8 +489,11 @@ class WebRtcLink implements Link {
   }
 
   drain(reason: string): void {
-    if (this.#state === "up") this.#state = "draining";
     this.#drainReason = reason;
+    if (this.#state === "up") {
+      this.#state = "draining";
+      this.handler?.handleDraining?.();
+    }
     this.#closeIfDrained();
   }
 

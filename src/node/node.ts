@@ -12,10 +12,14 @@ import { ConnectionCount, type Count } from "../forward/connection_count.ts";
 import type { Forward } from "../forward/forward.ts";
 import { describeTarget, type ServedSpec } from "../forward/served_spec.ts";
 import { openForward } from "../forward/open_forward.ts";
+import type { ProxyRule } from "../forward/proxy_protocol.ts";
+import { listenProtocol } from "../forward/reverse_protocol.ts";
+import { ReverseServer } from "../forward/reverse_server.ts";
 import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
+import { ReverseForwards, type RoutedReverse } from "./reverse_forwards.ts";
 
 const log = getLogger(["aetherport", "node"]);
 
@@ -86,7 +90,17 @@ interface OpenForward {
 }
 
 /** Serves a channel that the other node of a link has opened. */
-type ChannelServer = (channel: Channel, link: Link) => Promise<void>;
+type ChannelServer = (channel: Channel, link: Link) => Promise<void> | void;
+
+/** What a node is made with. */
+export interface NodeOptions {
+  readonly access: Access;
+  readonly pool: BufferPool;
+  /** Those that it offers; none where they are left out. */
+  readonly commands?: CommandRunner | undefined;
+  /** Targets that are told of the client. */
+  readonly proxyRules?: readonly ProxyRule[];
+}
 
 /** One node. */
 export class Node {
@@ -97,30 +111,34 @@ export class Node {
   readonly #serveStream: ChannelServer;
   /** Those that listen. */
   readonly #forwards = new Map<RoutedForward, OpenForward>();
+  /** What other nodes are asked to listen on, and what they ask of this one. */
+  readonly #reverses = new ReverseForwards();
+  readonly #reverseServer: ReverseServer;
   /** All links that have not ended. */
   readonly #links = new Map<Link, Adopted>();
   #linkCount = 0;
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
-  /** The commands are those that it offers: none where they are left out. */
-  constructor(
-    { access, pool, commands }: {
-      readonly access: Access;
-      readonly pool: BufferPool;
-      readonly commands?: CommandRunner;
-    },
-  ) {
+  constructor({ access, pool, commands, proxyRules = [] }: NodeOptions) {
     this.#pool = pool;
     const bench = new BenchServer({ access, pool });
+    this.#reverseServer = new ReverseServer({ access, pool });
     this.#serveStream = (channel, link) =>
-      serveStreamChannel(channel, { access, peer: accessPeerOf(link), pool, commands });
+      serveStreamChannel(channel, {
+        ...{ access, peer: accessPeerOf(link), pool, commands, proxyRules },
+        reversedTarget: (id) => this.#reverses.targetOf(link, id),
+      });
     this.#channelServers = new Map<string, ChannelServer>([
       [tcpProtocol, this.#serveStream],
       [
         benchProtocol,
         (channel, link) =>
           bench.serve(channel, { peer: accessPeerOf(link), traffic: () => link.traffic }),
+      ],
+      [
+        listenProtocol,
+        (channel, link) => this.#reverseServer.serve(channel, { link, peer: accessPeerOf(link) }),
       ],
     ]);
   }
@@ -161,6 +179,16 @@ export class Node {
     ));
   }
 
+  /** Begins to ask other nodes to listen, on links that are up and on those to come. */
+  addReverse(routed: RoutedReverse): void {
+    this.#reverses.add(routed);
+  }
+
+  /** The other nodes listen no longer; connections that are under way go on. */
+  removeReverse(routed: RoutedReverse): void {
+    this.#reverses.remove(routed);
+  }
+
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
   adopt(link: Link, observer: LinkObserver, route?: string): void {
     const adopted: Adopted = {
@@ -172,9 +200,11 @@ export class Node {
     link.handler = {
       handleUp: (path) => this.#handleUp(link, adopted, path),
       handleHealth: (health) => this.#handleHealth(link, adopted, health),
+      handleDraining: () => this.#releaseListeners(link),
       handleChannel: (channel) => this.#handleChannel(link, adopted, channel),
       handleClosed: (reason) => {
         this.#links.delete(link);
+        this.#releaseListeners(link);
         clearTimeout(adopted.graceTimer);
         const [event, what] = adopted.upAt === undefined
           ? ["link-failed", "failed"]
@@ -221,13 +251,22 @@ export class Node {
     this.#isClosed = true;
     for (const { forward } of this.#forwards.values()) forward.close();
     this.#forwards.clear();
+    this.#reverseServer.close();
     for (const { settle } of this.#waiters) settle(undefined);
     await Promise.all([...this.#links.keys()].map((link) => link.close(reason)));
   }
 
   #handleChannel(link: Link, { served }: Adopted, channel: Channel): void {
     const serve = this.#channelServers.get(channel.protocol) ?? this.#serveStream;
-    served.add(serve(channel, link));
+    const serving = serve(channel, link);
+    // What has no end of its own is no stream of the other node's.
+    if (serving !== undefined) served.add(serving);
+  }
+
+  /** The channels that a link has for as long as it is up. */
+  #releaseListeners(link: Link): void {
+    this.#reverses.release(link);
+    this.#reverseServer.release(link);
   }
 
   #handleUp(link: Link, adopted: Adopted, path: LinkPath): void {
@@ -245,6 +284,7 @@ export class Node {
     });
     this.#replaceOthers(link, adopted);
     this.#serveWaiters(link, adopted.route);
+    this.#reverses.handleUp(link, { peer: nameOf(link), route: adopted.route });
     adopted.observer.handleUp();
   }
 
@@ -254,6 +294,8 @@ export class Node {
     log.debug("link to {peer} is {health}", { event: "link-health", ...properties });
     if (health === "heard") return this.#handleHeard(link, adopted);
     if (this.#isReplaced(link, adopted)) return void link.close(replacedReason);
+    // Where the other node is to listen, nobody comes here and asks for a link that is heard.
+    if (health === "silent" && this.#reverses.isAsked(link)) this.#lose(link, adopted);
     if (health !== "unreachable") return;
     log.warn("link to {peer}: nothing was heard for 30 s; what is open waits for it to return", {
       event: "link-unreachable",

@@ -25,8 +25,11 @@ export type ControlMessage =
   | { readonly type: "opened" }
   /** The ingress has not, and the stream is over. */
   | { readonly type: "refused"; readonly code: RefusalCode; readonly reason: string }
-  /** The receiver of this may send so many more bytes of payload. */
-  | { readonly type: "credit"; readonly bytes: number }
+  /**
+   * The receiver of this may send so many more bytes of payload. The opener's first may name the
+   * client that it asks for, as `address:port`.
+   */
+  | { readonly type: "credit"; readonly bytes: number; readonly client?: string }
   /** No more payload comes: the half-close. */
   | { readonly type: "end" }
   /** All payload up to the other side's end was handed over. */
@@ -40,6 +43,8 @@ const maxControlLength = 2_048;
 const maxReasonLength = 512;
 /** More credit at once is a fault of the peer, in bytes. */
 export const maxCreditLength = 2 ** 30;
+/** The longest is an IPv6 address in brackets, and a port. */
+const clientPattern = /^[\d.:a-f[\]]{1,64}$/;
 const refusalCodes: ReadonlySet<string> = new Set<RefusalCode>([
   "denied",
   "malformed",
@@ -66,7 +71,9 @@ export function parseControlMessage(text: string): ControlMessage | undefined {
     case "ended":
       return { type: value.type };
     case "credit":
-      return isCredit(value.bytes) ? { type: "credit", bytes: value.bytes } : undefined;
+      return isCredit(value.bytes)
+        ? { type: "credit", bytes: value.bytes, ...readClient(value.client) }
+        : undefined;
     case "reset":
       return { type: "reset", reason: cleanReason(value.reason) };
     case "refused":
@@ -83,6 +90,11 @@ export function parseControlMessage(text: string): ControlMessage | undefined {
 function isCredit(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 &&
     value <= maxCreditLength;
+}
+
+/** What is no address in decimal or hexadecimal digits is left out. */
+function readClient(value: unknown): { client?: string } {
+  return typeof value === "string" && clientPattern.test(value) ? { client: value } : {};
 }
 
 function isRefusalCode(value: unknown): value is RefusalCode {

@@ -27,6 +27,11 @@ export interface TunnelStreamHandler {
   /** The other side has dialled the target (only to the opener). */
   handleOpened(): void;
   /**
+   * The opener's first message came (only to the acceptor), with the address of its client where it
+   * tells one. Called once at most.
+   */
+  handleClient?(client: string | undefined): void;
+  /**
    * Payload came: `bytes[start..end)`, lent until this returns. It counts against the window until
    * it is consumed.
    */
@@ -56,6 +61,8 @@ export class TunnelStream implements ChannelHandler {
   readonly #channel: Channel;
   readonly #role: "opener" | "acceptor";
   #isOpened = false;
+  /** The opener's first message came. */
+  #hasBegun = false;
   #outbound: Direction = "open";
   #inbound: Direction = "open";
   #isClosed = false;
@@ -93,6 +100,17 @@ export class TunnelStream implements ChannelHandler {
     const length = Math.min(this.#credit, sendableLength, maxMessageLength);
     if (length === 0) this.#isStarved = true;
     return length;
+  }
+
+  /**
+   * The opener says for which client it asks, before it sends anything else: with credit, which nodes
+   * take that know nothing of clients.
+   */
+  introduce(client: string | undefined): void {
+    if (this.#isClosed) return;
+    const bytes = this.#window.length - this.#granted;
+    this.#granted += bytes;
+    this.#write({ type: "credit", bytes, ...(client === undefined ? {} : { client }) });
   }
 
   /** The acceptor has dialled the target. */
@@ -170,6 +188,7 @@ export class TunnelStream implements ChannelHandler {
   handleBinary(bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     if (length === 0) return;
+    if (!this.#hasBegun) this.#begin(undefined);
     this.#unconsumed += length;
     if (this.#isClosed) return this.#consumeRest();
     const fault = this.#faultOfPayload(length);
@@ -179,7 +198,9 @@ export class TunnelStream implements ChannelHandler {
   }
 
   handleText(text: string): void {
-    this.#handleControl(parseControlMessage(text));
+    const message = parseControlMessage(text);
+    if (!this.#hasBegun) this.#begin(message);
+    this.#handleControl(message);
   }
 
   handleWritable(): void {
@@ -191,6 +212,12 @@ export class TunnelStream implements ChannelHandler {
   handleClosed(): void {
     this.#finish({ how: "reset", reason: "the link or the other node ended it" });
     this.release();
+  }
+
+  #begin(message: ControlMessage | undefined): void {
+    this.#hasBegun = true;
+    if (this.#role === "opener") return;
+    this.handler?.handleClient?.(message?.type === "credit" ? message.client : undefined);
   }
 
   /** Why payload must not come now; undefined where it may. */

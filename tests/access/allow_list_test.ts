@@ -1,5 +1,10 @@
 import { deepEqual, equal, match } from "node:assert/strict";
-import { AllowList, type AllowRule, parseAllowRule } from "../../src/access/allow_list.ts";
+import {
+  AllowList,
+  type AllowRule,
+  parseAllowListenRule,
+  parseAllowRule,
+} from "../../src/access/allow_list.ts";
 import { BadInput } from "../../src/bad_input.ts";
 import { parseTarget } from "../../src/access/target.ts";
 import { somePeer } from "../fakes/sample_specs.ts";
@@ -37,6 +42,21 @@ Deno.test("the names of this host match one another", () => {
       equal(allows([`${other}:80`], `${rule}:80`), false, `${other} ${rule}`);
     }
   }
+});
+
+Deno.test("who may listen on the loopback may not listen on all addresses", () => {
+  const allowsListen = (rule: string, host: string) => {
+    const access = new AllowList([parseAllowListenRule(rule)]);
+    return access.judge({ peer: somePeer, wanted: { kind: "listen", host, port: 80 } }).isAllowed;
+  };
+  const [loopback, any] = [["localhost", "127.0.0.1", "::1"], ["0.0.0.0", "::"]];
+  for (const rule of ["80", "localhost:*", "127.0.0.1:80", "[::1]:80"]) {
+    for (const host of loopback) equal(allowsListen(rule, host), true, `${rule} ${host}`);
+    for (const host of any) equal(allowsListen(rule, host), false, `${rule} ${host}`);
+  }
+  deepEqual([...loopback, ...any].filter((host) => allowsListen("0.0.0.0:80", host)), ["0.0.0.0"]);
+  deepEqual([...loopback, ...any].filter((host) => allowsListen("*:80", host)).length, 5);
+  equal(allowsListen("81", "localhost"), false);
 });
 
 Deno.test("* stands for every host or every port", () => {

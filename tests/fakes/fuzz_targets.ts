@@ -1,7 +1,7 @@
 /** The parsers of what comes from users and other nodes, with valid samples of it. */
 import { createHash } from "node:crypto";
 import { deflateRawSync } from "node:zlib";
-import { parseAllowRule } from "../../src/access/allow_list.ts";
+import { parseAllowListenRule, parseAllowRule } from "../../src/access/allow_list.ts";
 import { BadInput } from "../../src/bad_input.ts";
 import { parseControlAnswer } from "../../src/control/control_answer.ts";
 import { parseControlRequest } from "../../src/control/control_request.ts";
@@ -10,7 +10,20 @@ import { configExample } from "../../src/cli/config_example.ts";
 import { parseConfig } from "../../src/cli/config_settings.ts";
 import { proxyFlags } from "../../src/cli/proxy_command.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
+import { parseClient } from "../../src/forward/client_address.ts";
 import { parseForwardSpecs } from "../../src/forward/forward_spec.ts";
+import { parseProxyRule } from "../../src/forward/proxy_protocol.ts";
+import {
+  parseListenAnswer,
+  parseListenLabel,
+  parseListenRequest,
+  parseReversedLabel,
+  writeListening,
+  writeListenRequest,
+  writeReversedLabel,
+} from "../../src/forward/reverse_protocol.ts";
+import { parseReverseSpecs } from "../../src/forward/reverse_spec.ts";
+import { formatEndpoint, SpecError } from "../../src/socket/endpoint.ts";
 import { parseIceServer } from "../../src/link/ice_server.ts";
 import {
   DescriptionError,
@@ -76,6 +89,74 @@ export const fuzzTargets: readonly FuzzTarget[] = [
     mayThrow: BadInput,
   },
   {
+    name: "reverse specs",
+    samples: ["8080:10.0.0.5:80", "[::]:0:[2001:db8::5]:80", "80-90:nas:80-90", "0:/run/a.sock"],
+    read: (text) => void parseReverseSpecs(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "allow-listen specs",
+    samples: ["8080", "0", "*:*", "[::]:80", "0.0.0.0:*"],
+    read: (text) => void parseAllowListenRule(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "proxy-protocol specs",
+    samples: ["v1=127.0.0.1:80", "v2=[::1]:443", "v2=/run/web.sock", "v2=exec:shell"],
+    read: (text) => void parseProxyRule(text),
+    mayThrow: BadInput,
+  },
+  {
+    name: "labels of requests to listen",
+    samples: ["localhost:0", "[::1]:8080", "0.0.0.0:65535", "nas.local:22"],
+    read: (text) => {
+      const endpoint = parseListenLabel(text);
+      const again = parseListenLabel(formatEndpoint(endpoint));
+      if (again.host !== endpoint.host) throw new Error("another host when read again");
+    },
+    mayThrow: SpecError,
+  },
+  {
+    name: "requests to listen",
+    samples: [writeListenRequest("0123456789abcdef".repeat(2)), '{"type":"listen"}'],
+    read: (text) => {
+      const id = parseListenRequest(text);
+      if (id !== undefined && parseReversedLabel(writeReversedLabel(id)) !== id) {
+        throw new Error("an id that no label can have");
+      }
+    },
+  },
+  {
+    name: "answers of who listens",
+    samples: [
+      writeListening(["127.0.0.1:8080", "[::1]:8080"]),
+      writeControlMessage({ type: "refused", code: "denied", reason: "no" }),
+    ],
+    read: (text) => {
+      const answer = parseListenAnswer(text);
+      if (answer?.type !== "listening") return;
+      if (!answer.addresses.every((one) => /^[\w.:[\]-]{1,262}$/.test(one))) {
+        throw new Error("an address that no log should have");
+      }
+    },
+  },
+  {
+    name: "labels of connections that come back",
+    samples: [writeReversedLabel("0123456789abcdef".repeat(2)), "reverse:80"],
+    read: (text) => {
+      const id = parseReversedLabel(text);
+      if (id !== undefined && writeReversedLabel(id) !== text) throw new Error("another label");
+    },
+  },
+  {
+    name: "addresses of clients",
+    samples: ["192.0.2.1:1000", "[2001:db8::1]:65535", "[::ffff:192.0.2.1]:1"],
+    read: (text) => {
+      const client = parseClient(text);
+      if (client !== undefined && !/^[\d.]+$|:/.test(client.host)) throw new Error("a name");
+    },
+  },
+  {
     name: "ice servers",
     samples: [
       "stun:stun.example.org:3478",
@@ -106,6 +187,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
       writeControlMessage({ type: "opened" }),
       writeControlMessage({ type: "refused", code: "denied", reason: "no" }),
       writeControlMessage({ type: "credit", bytes: 65_536 }),
+      writeControlMessage({ type: "credit", bytes: 1, client: "[2001:db8::1]:65535" }),
       writeControlMessage({ type: "end" }),
       writeControlMessage({ type: "reset", reason: "x\ny" }),
     ],

@@ -86,7 +86,10 @@ export class FakeLink implements Link {
   }
 
   drain(reason: string): void {
-    if (this.#state === "up") this.#state = "draining";
+    if (this.#state === "up") {
+      this.#state = "draining";
+      this.handler?.handleDraining?.();
+    }
     if (this.channels.size === 0) void this.close(reason);
   }
 

@@ -22,6 +22,7 @@ export class LinkLog {
   reason: string | undefined;
   /** Called with every channel that the other node opens. */
   onChannel: (channel: ChannelLog) => void = () => {};
+  onDraining: () => void = () => {};
   readonly up: Promise<void>;
   readonly closed: Promise<string>;
   readonly #up = Promise.withResolvers<void>();
@@ -37,6 +38,7 @@ export class LinkLog {
         this.#up.resolve();
       },
       handleHealth: (health) => this.healths.push(health),
+      handleDraining: () => this.onDraining(),
       handleChannel: (channel) => this.#take(channel),
       handleClosed: (reason) => {
         this.reason = reason;

@@ -131,6 +131,24 @@ Deno.test(
 );
 
 Deno.test(
+  "a link that drains says so, and ends once its last channel is let go",
+  nothingLeft,
+  () =>
+    onLinkThatIsUp(async ({ a, z }) => {
+      const channel = a.open();
+      let count = 0;
+      a.onDraining = () => {
+        count++;
+        channel.channel.close();
+      };
+      a.link.drain("another is taken");
+      assert.equal(await a.closed, "another is taken");
+      await z.closed;
+      assert.equal(count, 1);
+    }),
+);
+
+Deno.test(
   "the other node is told of a close",
   nothingLeft,
   () =>

@@ -23,6 +23,7 @@ const messages: readonly ControlMessage[] = [
   { type: "ended" },
   { type: "credit", bytes: 1 },
   { type: "credit", bytes: maxCreditLength },
+  { type: "credit", bytes: 786_432, client: "[2001:db8::1]:65535" },
   { type: "reset", reason: "the target went away" },
   ...codes.map((code): ControlMessage => ({
     type: "refused",
@@ -153,4 +154,11 @@ Deno.test("reads any JSON without throwing", () => {
     }),
     { seed, numRuns: 500 },
   );
+});
+
+Deno.test("credit counts whatever it says of a client", () => {
+  for (const client of ["nas.local\n:80", "x".repeat(10), "1".repeat(65), "", 7, null, ["1"]]) {
+    const text = JSON.stringify({ type: "credit", bytes: 5, client });
+    deepEqual(parseControlMessage(text), { type: "credit", bytes: 5 });
+  }
 });

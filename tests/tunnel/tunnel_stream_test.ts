@@ -24,6 +24,7 @@ class End implements TunnelStreamHandler {
   readonly stream: TunnelStream;
   readonly channel: FakeChannel;
   readonly events: string[] = [];
+  readonly clients: (string | undefined)[] = [];
   closed: StreamClosed | undefined;
   receivedLength = 0;
   consumedLength = 0;
@@ -44,6 +45,10 @@ class End implements TunnelStreamHandler {
 
   handleOpened(): void {
     this.events.push("opened");
+  }
+
+  handleClient(client: string | undefined): void {
+    this.clients.push(client);
   }
 
   handlePayload(bytes: Uint8Array, start: number, end: number): void {
@@ -129,6 +134,39 @@ Deno.test("data right after the open arrives before the acceptor has accepted", 
   acceptor.stream.accept();
   pair.settle();
   deepEqual(opener.events, ["opened"]);
+});
+
+Deno.test("the opener tells its client before anything else, and grants what it has room for", () => {
+  const { pair, opener, acceptor } = streamPair();
+  opener.stream.introduce("192.0.2.1:1000");
+  opener.send(5);
+  pair.settle();
+  deepEqual(acceptor.clients, ["192.0.2.1:1000"]);
+  deepEqual(acceptor.events, ["payload"]);
+  deepEqual(pair.a.control, [
+    { type: "credit", bytes: receiveWindow - initialCredit, client: "192.0.2.1:1000" },
+  ]);
+  acceptor.stream.accept();
+  pair.settle();
+  while (acceptor.send() > 0) pair.settle();
+  equal(acceptor.sentLength, receiveWindow);
+  equal(opener.receivedLength, receiveWindow);
+});
+
+Deno.test("an opener that tells no client is known to by whatever it says first", () => {
+  const first: readonly ((end: End) => void)[] = [
+    (end) => end.stream.introduce(undefined),
+    (end) => end.send(5),
+    (end) => end.stream.end(),
+    (end) => end.stream.reset("enough"),
+  ];
+  for (const speak of first) {
+    const { pair, opener, acceptor } = streamPair();
+    speak(opener);
+    opener.stream.introduce("192.0.2.1:1000");
+    pair.settle();
+    deepEqual(acceptor.clients, [undefined]);
+  }
 });
 
 Deno.test("a refusal tells the opener why, and both channels close", () => {

@@ -1,0 +1,188 @@
+/** Listening for other nodes: who asks is judged, and what comes goes back over the link it asked on. */
+import { getLogger } from "@logtape/logtape";
+import type { Access, AccessPeer } from "../access/access.ts";
+import { Budget } from "../budget.ts";
+import type { BufferPool } from "../buffer_pool.ts";
+import type { Channel, Link } from "../link/link.ts";
+import { messageOf } from "../message_of.ts";
+import { type Endpoint, SpecError } from "../socket/endpoint.ts";
+import { type RefusalCode, writeControlMessage } from "../tunnel/control_message.ts";
+import { parseListenLabel, parseListenRequest, writeListening } from "./reverse_protocol.ts";
+import { serveReversed } from "./reversed_connection.ts";
+import { TcpForward } from "./tcp_forward.ts";
+
+const log = getLogger(["aetherport", "reverse"]);
+
+/** Addresses that this node listens on for one link. */
+const maxListeningCount = 64;
+/** Connections that no target has taken yet, of all links together; further ones are reset. */
+const maxWaiterCount = 1_024;
+/** How long the other node has to close a channel that was refused, in ms. */
+const releaseTimeout = 10_000;
+
+/** Whose request it is. */
+export interface ReverseClient {
+  readonly link: Link;
+  readonly peer: AccessPeer;
+}
+
+/** Listens for all peers of one node. */
+export class ReverseServer {
+  readonly #access: Access;
+  readonly #pool: BufferPool;
+  /** Of each link, what it has asked for. */
+  readonly #requests = new Map<Link, Set<ListenRequest>>();
+  readonly #waiters = new Budget(maxWaiterCount);
+
+  constructor({ access, pool }: { readonly access: Access; readonly pool: BufferPool }) {
+    this.#access = access;
+    this.#pool = pool;
+  }
+
+  /** Serves one channel for as long as it is open. */
+  serve(channel: Channel, { link, peer }: ReverseClient): void {
+    const requests = this.#requests.get(link) ?? new Set();
+    const request = new ListenRequest(channel, {
+      peer: peer.name,
+      judge: (wanted) => this.#judge(wanted, { link, peer, count: listeningCount(requests) }),
+      onConnection: (connection, id) =>
+        void serveReversed(connection, {
+          ...{ link, id, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
+          address: channel.label,
+        }),
+      onClosed: () => {
+        requests.delete(request);
+        if (requests.size === 0) this.#requests.delete(link);
+      },
+    });
+    requests.add(request);
+    this.#requests.set(link, requests);
+  }
+
+  /** Listens no longer for a link; connections that are under way go on. */
+  release(link: Link): void {
+    for (const request of this.#requests.get(link) ?? []) request.close();
+  }
+
+  /** Listens for nobody any more. */
+  close(): void {
+    for (const link of [...this.#requests.keys()]) this.release(link);
+  }
+
+  #judge(
+    wanted: Endpoint,
+    { link, peer, count }: ReverseClient & { readonly count: number },
+  ): Refusal | undefined {
+    if (link.state === "draining") return { code: "exhausted", reason: "this link is ending" };
+    if (count >= maxListeningCount) {
+      const reason = `a link may have ${maxListeningCount} listeners at most`;
+      return { code: "exhausted", reason };
+    }
+    const verdict = this.#access.judge({ peer, wanted: { kind: "listen", ...wanted } });
+    return verdict.isAllowed ? undefined : { code: "denied", reason: verdict.reason };
+  }
+}
+
+function listeningCount(requests: ReadonlySet<ListenRequest>): number {
+  return [...requests].filter(({ isListening }) => isListening).length;
+}
+
+interface Refusal {
+  readonly code: RefusalCode;
+  readonly reason: string;
+}
+
+interface ListenRequestOptions {
+  readonly peer: string;
+  readonly judge: (wanted: Endpoint) => Refusal | undefined;
+  readonly onConnection: (connection: Parameters<typeof serveReversed>[0], id: string) => void;
+  readonly onClosed: () => void;
+}
+
+/** One channel of a node that asks, and the listener that it got. */
+class ListenRequest {
+  readonly #channel: Channel;
+  readonly #options: ListenRequestOptions;
+  #forward: TcpForward | undefined;
+  #isAnswered = false;
+  #isClosed = false;
+  #releaseTimer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(channel: Channel, options: ListenRequestOptions) {
+    this.#channel = channel;
+    this.#options = options;
+    channel.handler = {
+      handleBinary: (_bytes, start, end) => {
+        channel.consume(end - start);
+        this.close();
+      },
+      handleText: (text) => this.#handleRequest(text),
+      handleWritable: () => {},
+      handleClosed: () => this.close(),
+    };
+  }
+
+  /** Whether it got its listener. */
+  get isListening(): boolean {
+    return this.#forward !== undefined;
+  }
+
+  /** Listens no longer, and closes the channel. A second call does nothing. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#releaseTimer);
+    this.#channel.close();
+    if (this.#forward !== undefined) {
+      this.#forward.close();
+      const { addresses } = this.#forward;
+      this.#log("no longer listening on {addresses} for {peer}", "reverse-closed", addresses);
+    }
+    this.#options.onClosed();
+  }
+
+  #handleRequest(text: string): void {
+    // What was under way when the channel was closed may still come.
+    if (this.#isClosed) return;
+    const id = parseListenRequest(text);
+    // A second request, or what is none, is a fault.
+    if (this.#isAnswered || id === undefined) return this.close();
+    this.#isAnswered = true;
+    const refusal = this.#listen(id);
+    if (refusal !== undefined) this.#refuse(refusal);
+  }
+
+  #listen(id: string): Refusal | undefined {
+    try {
+      const wanted = parseListenLabel(this.#channel.label);
+      const refusal = this.#options.judge(wanted);
+      if (refusal !== undefined) return refusal;
+      const { onConnection } = this.#options;
+      this.#forward = new TcpForward(wanted, (connection) => onConnection(connection, id));
+      const { addresses } = this.#forward;
+      this.#log("listening on {addresses} for {peer}", "reverse-bound", addresses);
+      this.#channel.sendText(writeListening(addresses));
+      return undefined;
+    } catch (error) {
+      const code = error instanceof SpecError ? "malformed" : "unreachable";
+      return { code, reason: messageOf(error) };
+    }
+  }
+
+  /** The other node closes the channel, as that of any stream that is refused. */
+  #refuse({ code, reason }: Refusal): void {
+    log.warn("refused to listen on {address} for {peer}: {reason}", {
+      event: "refused",
+      address: JSON.stringify(this.#channel.label.slice(0, 64)),
+      peer: this.#options.peer,
+      code,
+      reason,
+    });
+    this.#channel.sendText(writeControlMessage({ type: "refused", code, reason }));
+    this.#releaseTimer = setTimeout(() => this.close(), releaseTimeout);
+  }
+
+  #log(text: string, event: string, addresses: readonly string[]): void {
+    log.info(text, { event, addresses: addresses.join(" and "), peer: this.#options.peer });
+  }
+}
