@@ -9,6 +9,7 @@ const names = [
   "flood",
   "ssh",
   "forward",
+  "udp",
   "link",
   "signal",
   "dtls_crypto",

@@ -44,6 +44,8 @@ export interface ProxyOptions extends NodeOptions {
   readonly signaling: SignalingOptions;
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
+  /** When idle flows of datagrams end, in ms, where it was told. */
+  readonly udpIdle: number | undefined;
   readonly exitOnFailure: boolean;
   /** Where the running node is asked and told; where nothing is said, there is one place for each. */
   readonly controlSocket: ControlSocketOption | undefined;
@@ -92,6 +94,8 @@ export type SignalingOptions =
 
 /** In seconds. */
 const maxHold = 86_400;
+/** In seconds. */
+const maxUdpIdle = 86_400;
 
 const examples = `
 Examples:
@@ -130,7 +134,7 @@ export function proxyCommand(run: RunProxy): Command {
   const command = new Command("aetherport")
     .usage("[proxy] [flags]")
     .version(programVersion, "-V, --version", "print the version")
-    .description("Forwards TCP ports between two machines, peer to peer, encrypted.");
+    .description("Forwards TCP and UDP ports between two machines, peer to peer, encrypted.");
   const routes = new Routes();
   const flags = proxyFlags(routes);
   for (const option of [...flags, configFlag()]) addFlag(command, option);
@@ -213,7 +217,7 @@ class Routes {
 export function proxyFlags(routes = new Routes()): Option[] {
   return [
     new PeerListOption(
-      "-f, --forward <[lhost:]lport:rhost:rport>",
+      "-f, --forward <[lhost:]lport:rhost:rport[/udp]>",
       "listen here, reach a target there; repeatable",
       (text) => routes.parseForward(text),
     ),
@@ -223,7 +227,7 @@ export function proxyFlags(routes = new Routes()): Option[] {
       "join stdin and stdout to a target there (also unix:/path, exec:name), and end with it",
     ).argParser(once("--stdio", (text) => routes.parseStdio(text))),
     new ListOption(
-      "-w, --allow <host:port>",
+      "-w, --allow <host:port[/udp]>",
       "let the other node reach this target, * for any host or port, or measure the link (bench); " +
         "repeatable",
       parseAllowRule,
@@ -265,6 +269,10 @@ export function proxyFlags(routes = new Routes()): Option[] {
       "--hold <seconds>",
       "keep connections for so long after the other node became unreachable (default: 60)",
     ).argParser(parseHold),
+    new Option(
+      "--udp-idle <seconds>",
+      "forget a UDP client and target that were quiet for so long (default: 60)",
+    ).argParser(parseUdpIdle),
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
     new Option(
       "--control-socket <path|none>",
@@ -312,6 +320,15 @@ function parseHold(text: string): number {
   throw new BadInput(`--hold ${JSON.stringify(text)} is not a number of seconds, 0 to ${maxHold}`);
 }
 
+/** In ms. */
+function parseUdpIdle(text: string): number {
+  const seconds = Number(text);
+  if (/^\d{1,6}$/.test(text) && seconds >= 1 && seconds <= maxUdpIdle) return seconds * 1_000;
+  throw new BadInput(
+    `--udp-idle ${JSON.stringify(text)} is not a number of seconds, 1 to ${maxUdpIdle}`,
+  );
+}
+
 interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions {
   /** Of each flag. */
   forward?: RoutedForward[][];
@@ -325,6 +342,7 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
   aetherlightBaseUrl?: string[];
   aetherlightIngressUrl?: string[];
   hold?: number;
+  udpIdle?: number;
   exitOnFailure?: boolean;
   controlSocket?: ControlSocketOption;
 }
@@ -356,6 +374,7 @@ function readOptions(raw: RawOptions): ProxyOptions {
     proxyRules: raw.proxyProtocol ?? [],
     signaling,
     hold: raw.hold,
+    udpIdle: raw.udpIdle,
     exitOnFailure: raw.exitOnFailure ?? false,
     controlSocket: raw.controlSocket,
     logging,

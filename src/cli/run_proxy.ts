@@ -38,8 +38,8 @@ async function runNode(
   const identities = await openIdentities(options);
   const commands = new CommandRunner(options.commands);
   const access = new ReplaceableAccess(accessOf(options));
-  const node = new Node({ access, pool, commands, proxyRules: options.proxyRules });
-  const { stdio, reverses } = options;
+  const { proxyRules, udpIdle, stdio, reverses } = options;
+  const node = new Node({ access, pool, commands, proxyRules, udpIdle });
   let signaling: Signaling | undefined;
   let control: ProxyControl | undefined;
   try {

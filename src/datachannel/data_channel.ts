@@ -15,6 +15,12 @@ export const channelBufferLength = 131_072;
 const writableLength = channelBufferLength / 2;
 
 /**
+ * A message that is not worth sending twice is not worth waiting for either: dropped where it was not
+ * sent within so long, in ms.
+ */
+const unreliableLifetime = 200;
+
+/**
  * RFC 8831 section 6.6: "SCTP does not support the sending of empty user messages. Therefore, if an
  * empty message has to be sent", one zero byte goes in its place.
  */
@@ -197,5 +203,10 @@ function deliveryOf(
   isOrdered: boolean,
 ): DeliveryOptions | undefined {
   if (isOrdered && maxRetransmissions === undefined && lifetime === undefined) return undefined;
-  return { isUnordered: !isOrdered, maxRetransmissions, lifetime };
+  const isFleeting = maxRetransmissions === 0;
+  return {
+    isUnordered: !isOrdered,
+    maxRetransmissions,
+    lifetime: isFleeting ? unreliableLifetime : lifetime,
+  };
 }

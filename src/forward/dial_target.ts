@@ -64,8 +64,8 @@ async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Conn
   throw failure;
 }
 
-/** The addresses a host means, in the order they are tried. */
-async function resolveHost(
+/** The addresses a host means, in the order they are tried. Rejects with a {@link DialError}. */
+export async function resolveHost(
   host: string,
   { signal, deadline }: { signal: AbortSignal; deadline: number },
 ): Promise<string[]> {

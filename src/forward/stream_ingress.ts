@@ -116,6 +116,6 @@ function refuse(
 }
 
 /** A peer's words in a log: bounded, one line, no control characters. */
-function quote(text: string): string {
+export function quote(text: string): string {
   return /^[\w.:/[\]-]{1,260}$/.test(text) ? text : JSON.stringify(text.slice(0, 64));
 }

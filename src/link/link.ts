@@ -22,7 +22,17 @@ export interface ChannelHandler {
   handleClosed(): void;
 }
 
-/** One reliable, ordered data channel (RFC 8831). */
+/** What is asked for when a channel is opened. */
+export interface ChannelOptions {
+  /** DCEP's label (RFC 8832). */
+  readonly label: string;
+  /** DCEP's protocol field. */
+  readonly protocol: string;
+  /** Messages may be lost and overtake each other: none is sent twice. Reliable, in order, unless so. */
+  readonly isDatagrams?: boolean;
+}
+
+/** One data channel (RFC 8831): reliable and ordered, unless it was opened for datagrams. */
 export interface Channel {
   /** DCEP's label (RFC 8832): what the opener asks for. */
   readonly label: string;
@@ -30,6 +40,8 @@ export interface Channel {
   readonly protocol: string;
   /** The longest message that may be sent now, in bytes: it changes with the path. */
   readonly maxMessageLength: number;
+  /** The longest message that may ever be sent, in several packets, in bytes: what the peer takes. */
+  readonly maxFragmentedLength: number;
   /** The round trip to the other node, smoothed, in ms; undefined before one was measured. */
   readonly roundTrip: number | undefined;
   /** What windows that are longer than others' are taken from. */
@@ -129,7 +141,7 @@ export interface Link {
   readonly peer: Peer | undefined;
   handler: LinkHandler | undefined;
   /** Opens a channel; messages may be sent at once. Throws when the link is not up. */
-  openChannel(options: { label: string; protocol: string }): Channel;
+  openChannel(options: ChannelOptions): Channel;
   /** Takes a further candidate of the other side; undefined after the last. */
   addCandidate(candidate: Candidate | undefined): void;
   /** Ends the link once it has no channels. */

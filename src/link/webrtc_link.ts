@@ -22,14 +22,15 @@ import { createOwnInit } from "../sctp/own_init.ts";
 import type { InitFields } from "../sctp/packet/init_chunk.ts";
 import { PayloadStore } from "../sctp/payload_store.ts";
 import {
-  chooseDatagramSockets,
   type DatagramSocketsChoice,
+  sharedDatagramSockets,
 } from "../socket/choose_datagram_sockets.ts";
 import { describeKind } from "./describe_kind.ts";
 import type { IceServer } from "./ice_server.ts";
 import type {
   Channel,
   ChannelHandler,
+  ChannelOptions,
   Link,
   LinkFactory,
   LinkHandler,
@@ -165,7 +166,7 @@ export class WebRtcLinkFactory implements LinkFactory {
 
   /** How datagrams are sent and received. */
   #chooseSockets(): Promise<DatagramSocketsChoice> {
-    const choose = this.#options.chooseSockets ?? chooseDatagramSockets;
+    const choose = this.#options.chooseSockets ?? sharedDatagramSockets;
     this.#sockets ??= logged("datagrams", choose());
     return this.#sockets;
   }
@@ -479,10 +480,11 @@ class WebRtcLink implements Link {
     this.#path.addCandidate(candidate);
   }
 
-  openChannel({ label, protocol }: { label: string; protocol: string }): Channel {
+  openChannel({ label, protocol, isDatagrams = false }: ChannelOptions): Channel {
     if (this.#state !== "up") throw new Error("a channel needs a link that is up");
+    const reliability = isDatagrams ? { isOrdered: false, maxRetransmissions: 0 } : {};
     const channel = this.#adopt(
-      this.#driver.channels.open({ label, protocol }, performance.now()),
+      this.#driver.channels.open({ label, protocol, ...reliability }, performance.now()),
     );
     this.#driver.schedule();
     return channel;
@@ -645,6 +647,10 @@ class WebRtcChannel implements Channel {
 
   get maxMessageLength(): number {
     return Math.min(this.#channel.maxMessageLength, this.#link.maxPieceLength);
+  }
+
+  get maxFragmentedLength(): number {
+    return this.#channel.maxMessageLength;
   }
 
   get roundTrip(): number | undefined {

@@ -10,6 +10,7 @@ import type { BufferPool } from "../buffer_pool.ts";
 import type { CommandRunner } from "../forward/command_runner.ts";
 import { ConnectionCount, type Count } from "../forward/connection_count.ts";
 import type { Forward } from "../forward/forward.ts";
+import { DatagramIngress } from "../forward/datagram_ingress.ts";
 import { describeTarget, type ServedSpec } from "../forward/served_spec.ts";
 import { openForward } from "../forward/open_forward.ts";
 import type { ProxyRule } from "../forward/proxy_protocol.ts";
@@ -18,6 +19,8 @@ import { ReverseServer } from "../forward/reverse_server.ts";
 import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
+import { sharedDatagramSockets } from "../socket/choose_datagram_sockets.ts";
+import { udpProtocol } from "../tunnel/datagram_channel.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
 import { ReverseForwards, type RoutedReverse } from "./reverse_forwards.ts";
 
@@ -98,6 +101,8 @@ export interface NodeOptions {
   readonly pool: BufferPool;
   /** Those that it offers; none where they are left out. */
   readonly commands?: CommandRunner | undefined;
+  /** Flows of datagrams end when they were idle for so long, in ms; 60 s unless said. */
+  readonly udpIdle?: number | undefined;
   /** Targets that are told of the client. */
   readonly proxyRules?: readonly ProxyRule[];
 }
@@ -105,6 +110,8 @@ export interface NodeOptions {
 /** One node. */
 export class Node {
   readonly #pool: BufferPool;
+  /** Of flows of datagrams, in ms. */
+  readonly #udpIdle: number | undefined;
   /** By DCEP's protocol field. */
   readonly #channelServers: ReadonlyMap<string, ChannelServer>;
   /** Of protocols that are not known: it refuses them. */
@@ -120,8 +127,13 @@ export class Node {
   #isClosed = false;
   readonly #waiters = new Set<Waiter>();
 
-  constructor({ access, pool, commands, proxyRules = [] }: NodeOptions) {
+  constructor({ access, pool, commands, udpIdle, proxyRules = [] }: NodeOptions) {
     this.#pool = pool;
+    this.#udpIdle = udpIdle;
+    const datagrams = new DatagramIngress({
+      ...{ access, pool, idleTimeout: udpIdle },
+      sockets: async () => (await sharedDatagramSockets()).sockets,
+    });
     const bench = new BenchServer({ access, pool });
     this.#reverseServer = new ReverseServer({ access, pool });
     this.#serveStream = (channel, link) =>
@@ -131,6 +143,10 @@ export class Node {
       });
     this.#channelServers = new Map<string, ChannelServer>([
       [tcpProtocol, this.#serveStream],
+      [
+        udpProtocol,
+        (channel, link) => datagrams.serve(channel, { peer: accessPeerOf(link), link }),
+      ],
       [
         benchProtocol,
         (channel, link) =>
@@ -148,7 +164,8 @@ export class Node {
     const { spec, route } = routed;
     const links = { acquire: () => this.acquire(route) };
     const connections = new ConnectionCount();
-    const forward = await openForward(spec, { links, pool: this.#pool, connections });
+    const options = { links, pool: this.#pool, idleTimeout: this.#udpIdle, connections };
+    const forward = await openForward(spec, options);
     if (this.#isClosed) return forward.close();
     this.#forwards.set(routed, { forward, connections });
     log.info("listening on {addresses} for {target}", {

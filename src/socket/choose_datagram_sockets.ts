@@ -21,6 +21,13 @@ export interface ChooseDatagramSocketsOptions {
   readonly openNative?: () => DatagramSockets | undefined;
 }
 
+let shared: Promise<DatagramSocketsChoice> | undefined;
+
+/** What is chosen for this process, once. */
+export function sharedDatagramSockets(): Promise<DatagramSocketsChoice> {
+  return shared ??= chooseDatagramSockets();
+}
+
 /** Takes native sockets where they can be had and pass a test on loopback; some ms. */
 export async function chooseDatagramSockets(
   {

@@ -81,6 +81,13 @@ export interface BindOptions {
    * may be shared by many sockets. It serves to receive where libcrypto opens in place.
    */
   readonly receiveBuffer?: Uint8Array;
+  /** Whether datagrams that are too long for a path go in fragments; false, unless the system decides. */
+  readonly mayFragment?: boolean;
+  /**
+   * What is received before anything else gets its turn, in bytes, where the implementation has a say
+   * in that: no more than its handler has room for at once.
+   */
+  readonly burstLength?: number;
 }
 
 /** One way to have UDP sockets. */

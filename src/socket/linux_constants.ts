@@ -45,6 +45,9 @@ export const option = {
 /** IP_PMTUDISC_PROBE and IPV6_PMTUDISC_PROBE: never fragment, and believe nobody about the path. */
 export const mtuProbe = 3;
 
+/** IP_PMTUDISC_DONT and IPV6_PMTUDISC_DONT: fragment what is too long. */
+export const mtuDont = 0;
+
 /** MSG_TRUNC: there was more than the buffer could take. */
 export const messageTruncated = 0x20;
 

@@ -48,20 +48,27 @@ export class NativeDatagramSockets implements DatagramSockets {
 
   // deno-lint-ignore require-await -- What it throws is to reject.
   async bind(
-    { address, port = 0, handler, receiveBuffer }: BindOptions,
+    { address, port = 0, handler, receiveBuffer, mayFragment = false, burstLength = Infinity }:
+      BindOptions,
   ): Promise<NativeDatagramSocket> {
     const memory = receiveBuffer ??
       (this.#receiveBuffer ??= new Uint8Array(receiveBufferLength));
     if (memory.length < receiveBufferLength) {
       throw new RangeError(`a buffer of ${memory.length} bytes cannot take any datagram`);
     }
-    const { descriptor, family, local } = openDescriptor(this.#libc, { address, port });
+    const { descriptor, family, local } = openDescriptor(
+      this.#libc,
+      { address, port },
+      mayFragment,
+    );
     const socket = new NativeDatagramSocket({
       libc: this.#libc,
       poller: this.#poller,
       descriptor,
       family,
       local,
+      mayFragment,
+      burstLength,
       handler,
       memory,
     });
@@ -75,10 +82,11 @@ export class NativeDatagramSockets implements DatagramSockets {
 /** A native socket; {@link NativeDatagramSockets} makes them. */
 export class NativeDatagramSocket implements DatagramSocket {
   readonly local: SocketAddress;
-  readonly mayFragment = false;
+  readonly mayFragment: boolean;
   readonly #libc: Libc;
   readonly #poller: ReadinessPoller;
   readonly #handler: DatagramHandler;
+  readonly #burstLength: number;
   readonly #outgoing: OutgoingMessage;
   readonly #incoming: IncomingMessage;
   /** -1 when closed. */
@@ -88,17 +96,23 @@ export class NativeDatagramSocket implements DatagramSocket {
   #errorCount = 0;
 
   constructor(
-    { libc, poller, descriptor, family, local, handler, memory }: OpenDescriptor & {
-      readonly libc: Libc;
-      readonly poller: ReadinessPoller;
-      readonly handler: DatagramHandler;
-      readonly memory: Uint8Array;
-    },
+    { libc, poller, descriptor, family, local, mayFragment, burstLength, handler, memory }:
+      & OpenDescriptor
+      & {
+        readonly libc: Libc;
+        readonly poller: ReadinessPoller;
+        readonly mayFragment: boolean;
+        readonly burstLength: number;
+        readonly handler: DatagramHandler;
+        readonly memory: Uint8Array;
+      },
   ) {
     this.#libc = libc;
     this.#poller = poller;
     this.#descriptor = descriptor;
     this.local = local;
+    this.mayFragment = mayFragment;
+    this.#burstLength = burstLength;
     this.#handler = handler;
     this.#outgoing = new OutgoingMessage(family);
     this.#incoming = new IncomingMessage(memory);
@@ -182,11 +196,14 @@ export class NativeDatagramSocket implements DatagramSocket {
   /** Reads a burst of datagrams. */
   handleReady(): void {
     let hasRead = false;
+    let burst = 0;
     for (let count = 0; count < burstCount && this.#descriptor >= 0; count++) {
+      if (burst >= this.#burstLength) break;
       this.#incoming.prepare();
       const length = this.#libc.recvmsg(this.#descriptor, this.#incoming.pointer, 0);
       if (length >= 0) {
         this.#errorCount = 0;
+        burst += length;
         hasRead = this.#deliver(length) || hasRead;
       } else if (!this.#livesOn(this.#libc.errno())) break;
     }

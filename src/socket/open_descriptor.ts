@@ -1,7 +1,7 @@
 /** UDP sockets of the system, opened by the C library and set to carry much. */
 import { BindError, bindErrorCode, type SocketAddress } from "./datagram.ts";
 import { type Libc, NativeBlock } from "./libc.ts";
-import { datagramType, errnoName, family, mtuProbe, option } from "./linux_constants.ts";
+import { datagramType, errnoName, family, mtuDont, mtuProbe, option } from "./linux_constants.ts";
 import { SocketOptions } from "./socket_options.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
 
@@ -15,7 +15,11 @@ export interface OpenDescriptor {
 }
 
 /** A bound descriptor with its options set. Throws a BindError. */
-export function openDescriptor(libc: Libc, wanted: SocketAddress): OpenDescriptor {
+export function openDescriptor(
+  libc: Libc,
+  wanted: SocketAddress,
+  mayFragment: boolean,
+): OpenDescriptor {
   const encoded = encodeSockaddr(wanted);
   if (encoded === undefined) {
     throw new BindError("address-unavailable", wanted, "it is not an address");
@@ -24,7 +28,8 @@ export function openDescriptor(libc: Libc, wanted: SocketAddress): OpenDescripto
   const descriptor = libc.socket(addressFamily, datagramType, 0);
   if (descriptor < 0) throw bindError(libc, wanted);
   try {
-    const local = bindDescriptor(libc, { descriptor, family: addressFamily, encoded });
+    setOptions(libc, { descriptor, addressFamily, mtuDiscovery: mayFragment ? mtuDont : mtuProbe });
+    const local = bindAddress(libc, descriptor, encoded);
     if (local !== undefined) return { descriptor, family: addressFamily, local };
     throw bindError(libc, wanted);
   } catch (error) {
@@ -37,19 +42,6 @@ export function openDescriptor(libc: Libc, wanted: SocketAddress): OpenDescripto
 function bindError(libc: Libc, wanted: SocketAddress): BindError {
   const name = errnoName(libc.errno());
   return new BindError(bindErrorCode(name), wanted, name);
-}
-
-/** Sets the options, binds, and tells where; undefined, with errno set, where it cannot. */
-function bindDescriptor(
-  libc: Libc,
-  { descriptor, family, encoded }: {
-    readonly descriptor: number;
-    readonly family: number;
-    readonly encoded: Uint8Array;
-  },
-): SocketAddress | undefined {
-  setOptions(libc, { descriptor, addressFamily: family });
-  return bindAddress(libc, descriptor, encoded);
 }
 
 /** Binds a descriptor of either type, and tells where; undefined, with errno set, where it cannot. */
@@ -72,14 +64,18 @@ export function bindAddress(
 /** None of them is needed to carry datagrams, so that nobody asks whether they could be set. */
 function setOptions(
   libc: Libc,
-  { descriptor, addressFamily }: { readonly descriptor: number; readonly addressFamily: number },
+  { descriptor, addressFamily, mtuDiscovery }: {
+    readonly descriptor: number;
+    readonly addressFamily: number;
+    readonly mtuDiscovery: number;
+  },
 ): void {
   const options = new SocketOptions(libc, descriptor);
   if (addressFamily === family.ipv6) {
     options.set(option.ipv6Only, 1);
-    options.set(option.mtuDiscoverIpv6, mtuProbe);
+    options.set(option.mtuDiscoverIpv6, mtuDiscovery);
   } else {
-    options.set(option.mtuDiscoverIpv4, mtuProbe);
+    options.set(option.mtuDiscoverIpv4, mtuDiscovery);
   }
   options.set(option.udpGro, 1);
   options.raise(option.receiveBuffer, option.receiveBufferForced);

@@ -73,7 +73,7 @@ Deno.test("messages of an unordered channel are ordered until the peer has spoke
     channel.sendText("before", 0);
     end.association.receive(spoken);
     channel.sendText("after", 0);
-    const lost = { maxRetransmissions: 0, lifetime: undefined };
+    const lost = { maxRetransmissions: 0, lifetime: 200 };
     deepEqual(end.association.sent.map(({ options }) => options), [
       undefined,
       { isUnordered: false, ...lost },

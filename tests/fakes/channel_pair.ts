@@ -44,18 +44,23 @@ export interface FakeChannelOptions {
   /** Bytes under way at most, before `sendableLength` is zero. */
   readonly capacity?: number;
   readonly maxMessageLength?: number;
+  readonly maxFragmentedLength?: number;
+  /** As it was opened. */
+  readonly isDatagrams?: boolean;
 }
 
 /** One end of a channel. */
 export class FakeChannel implements Channel {
   readonly label: string;
   readonly protocol: string;
+  readonly isDatagrams: boolean;
   /** A test may change it, as a path does. */
   maxMessageLength: number;
   handler: ChannelHandler | undefined;
   /** A test may set it, in ms. */
   roundTrip: number | undefined;
   readonly windowBudget = new Budget(33_554_432);
+  readonly maxFragmentedLength: number;
   /** All that this end has sent. */
   readonly sent: (Uint8Array | string)[] = [];
   readonly #capacity: number;
@@ -69,8 +74,14 @@ export class FakeChannel implements Channel {
 
   constructor(
     lane: Lane,
-    { label = "10.0.0.5:80", protocol = tcpProtocol, capacity = 65_536, maxMessageLength = 16_384 }:
-      FakeChannelOptions,
+    {
+      label = "10.0.0.5:80",
+      protocol = tcpProtocol,
+      capacity = 65_536,
+      maxMessageLength = 16_384,
+      maxFragmentedLength = 262_144,
+      isDatagrams = false,
+    }: FakeChannelOptions,
     onClosed: (channel: FakeChannel) => void = () => {},
   ) {
     this.#lane = lane;
@@ -78,6 +89,8 @@ export class FakeChannel implements Channel {
     this.protocol = protocol;
     this.#capacity = capacity;
     this.maxMessageLength = maxMessageLength;
+    this.maxFragmentedLength = maxFragmentedLength;
+    this.isDatagrams = isDatagrams;
     this.#onClosed = onClosed;
   }
 

@@ -1,6 +1,7 @@
 /** Links joined in memory, over fake channels. */
 import type {
   Channel,
+  ChannelOptions,
   Link,
   LinkHandler,
   LinkHealth,
@@ -70,7 +71,7 @@ export class FakeLink implements Link {
     this.handler?.handleUp(path);
   }
 
-  openChannel(options: { label: string; protocol: string }): Channel {
+  openChannel(options: ChannelOptions): Channel {
     const peer = this.#other;
     if (this.#state !== "up" || peer === undefined) throw new Error("the link is not up");
     if (this.channels.size >= (this.#options.maxChannelCount ?? Infinity)) {
@@ -116,7 +117,7 @@ export class FakeLink implements Link {
     this.handler?.handleClosed(reason);
   }
 
-  #newChannel(options: { label: string; protocol: string }): FakeChannel {
+  #newChannel(options: ChannelOptions): FakeChannel {
     const channel = new FakeChannel(
       this.#lane,
       { ...this.#options, ...options },

@@ -15,6 +15,8 @@ debian_packages=(
   libc6-dev
   libusrsctp-dev
   iproute2
+  dnsutils
+  iperf3
   nftables
   openssh-client
   openssh-server

@@ -283,6 +283,56 @@ Deno.test("a message is sent no more often than it may be, whatever is lost", ()
   }
 });
 
+Deno.test("what may be sent once is not sent again as a probe of a tail that is lost", () => {
+  const pair = connectedPair({
+    seed: 7,
+    impairments: { delayMs: 10 },
+    config: { isInterleavingOffered: true },
+  });
+  // So that the round trip is known.
+  for (let count = 0; count < 10; count++) sendText(pair, "a", "x");
+  pair.runFor(1_000);
+  const sent = pair.recordSent();
+  pair.aToZ.cut();
+  for (let count = 0; count < 3; count++) send(pair, 1, "x", { maxRetransmissions: 0 });
+  pair.runFor(500);
+  pair.aToZ.heal();
+  pair.runFor(5_000);
+  const chunks = sent.flatMap(({ from, bytes }) => from === "a" ? readPacket(bytes).chunks : []);
+  equal(chunks.filter(({ type }) => type === chunkTypes.iData).length, 3);
+  checkAtRest(pair);
+});
+
+for (const [beside, bulk] of [["alone", 0], ["beside what is reliable", 2]] as const) {
+  Deno.test(`at 5 % loss hardly more of 4,000 messages a second is lost than by the path, ${beside}`, () => {
+    const pair = connectedPair({
+      seed: 11,
+      impairments: { delayMs: 25, loss: 0.05 },
+      config: { isInterleavingOffered: true },
+    });
+    pair.runFor(1_000);
+    const options = { isUnordered: true, maxRetransmissions: 0, lifetime: 200 };
+    const [fleeting, reliable] = [new Uint8Array(900), new Uint8Array(901)];
+    let [arrived, arrivedReliable, sentReliable] = [0, 0, 0];
+    pair.z.onMessage = (streamId) => void (streamId === 1 ? arrived++ : arrivedReliable++);
+    const from = pair.now;
+    const sendSome = () => {
+      const { association } = pair.a;
+      for (let count = 0; count < 4; count++) association.send(1, 53, fleeting, options, pair.now);
+      for (let count = 0; count < bulk; count++, sentReliable++) {
+        association.send(3, 53, reliable, undefined, pair.now);
+      }
+      if (pair.now < from + 2_499) pair.at(pair.now + 1, sendSome);
+    };
+    pair.at(from, sendSome);
+    pair.runFor(20_000);
+    // The first of them come before it is known what the path takes.
+    ok(arrived > 10_000 * 0.92, `${arrived} of 10,000`);
+    equal(arrivedReliable, sentReliable);
+    checkAtRest(pair);
+  });
+}
+
 Deno.test("a lifetime counts from when the message was sent, in the queue and on the way", () => {
   const pair = connectedPair({ seed: 8, impairments: { delayMs: 10 } });
   pair.runFor(1_000);

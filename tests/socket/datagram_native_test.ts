@@ -90,6 +90,30 @@ testNative("what the kernel refuses to send is told and not thrown", async (real
   await close();
 });
 
+testNative(
+  "a burst that is longer than the handler has room for is read in parts",
+  async (real) => {
+    const inbox = new Inbox();
+    const sockets = new NativeDatagramSockets(real);
+    const socket = await sockets.bind({
+      ...{ address: "127.0.0.1", handler: inbox, burstLength: 2_000 },
+    });
+    const peer = await sockets.bind({ address: "127.0.0.1", handler: new Inbox() });
+    for (let count = 0; count < 6; count++) {
+      peer.send(
+        patterned(1_000),
+        0,
+        1_000,
+        1_000,
+        socket.local,
+      );
+    }
+    while (inbox.drainedCount < 3) await pause(1);
+    deepEqual([inbox.received.length, inbox.drainedCount], [6, 3]);
+    await Promise.all([socket.close(), peer.close()]);
+  },
+);
+
 testNative("what an earlier datagram met is not held against the next", async (real) => {
   for (const error of [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EINTR]) {
     let isToldAlready = false;

@@ -126,6 +126,8 @@ export class OutstandingData {
   #sentLength = 0;
   #resentLength = 0;
   #rackTimeout: Instant | undefined;
+  /** Whether the peer has ever taken back what it had acknowledged. */
+  #hasRevoked = false;
 
   constructor(
     { store, initialTsn }: { readonly store: PayloadStore; readonly initialTsn: number },
@@ -421,11 +423,15 @@ export class OutstandingData {
 
   /** Whether a lost chunk's message is to be given up instead of being sent again (RFC 3758). */
   isExpired(tsn: number, now: Instant): boolean {
-    const columns = this.#columns;
     const row = tsn & this.#mask;
-    const maxRetransmissions = columns.maxRetransmissions[row] ?? unlimited;
-    return (columns.expiresAt[row] ?? Infinity) <= now ||
-      (maxRetransmissions !== unlimited && (columns.sendCount[row] ?? 0) > maxRetransmissions);
+    return (this.#columns.expiresAt[row] ?? Infinity) <= now || this.#isSpent(row);
+  }
+
+  /** Whether it was sent as often as it may be. */
+  #isSpent(row: number): boolean {
+    const { maxRetransmissions, sendCount } = this.#columns;
+    const max = maxRetransmissions[row] ?? unlimited;
+    return max !== unlimited && (sendCount[row] ?? 0) > max;
   }
 
   streamIdOf(tsn: number): number {
@@ -599,6 +605,7 @@ export class OutstandingData {
         const row = tsn & this.#mask;
         this.#setAcked(row, false);
         if (this.#columns.state[row] === states.acked) {
+          this.#hasRevoked = true;
           this.#ackedCount--;
           this.#markLost(tsn);
         }
@@ -726,15 +733,21 @@ export class OutstandingData {
     this.#abandonedCount++;
   }
 
-  /** RFC 3758 section 3.5, C1 to C2. */
+  /**
+   * RFC 3758 section 3.5, C1 to C2. Departs from it: what has arrived beyond a gap is passed over too,
+   * as else the peer could be told of one loss a round trip; unless the peer takes back what it has
+   * acknowledged, and it were to be sent again.
+   */
   #advancePeerAckPoint(): void {
     if (this.#abandonedCount === 0) return;
-    for (;;) {
-      const next = add32(this.#advancedPeerAckPoint, 1);
-      if (next === this.#nextTsn) return;
-      if (this.#columns.state[next & this.#mask] !== states.abandoned) return;
-      this.#advancedPeerAckPoint = next;
+    let passed = this.#advancedPeerAckPoint;
+    for (let tsn = add32(passed, 1); tsn !== this.#nextTsn; tsn = add32(tsn, 1)) {
+      const row = tsn & this.#mask;
+      const state = this.#columns.state[row];
+      if (state === states.abandoned) passed = tsn;
+      else if (state !== states.acked || (this.#hasRevoked && !this.#isSpent(row))) break;
     }
+    this.#advancedPeerAckPoint = passed;
   }
 
   #grow(): void {

@@ -453,10 +453,18 @@ export class Transmitter {
     return at;
   }
 
-  /** RFC 8985 section 7.3: the last chunk again, when there is nothing new. */
+  /**
+   * RFC 8985 section 7.3: the last chunk again, when there is nothing new. What must not be sent again
+   * is given up: a FORWARD TSN is answered as a probe is.
+   */
   #writeProbe(out: Uint8Array, at: number, end: number, now: Instant): number {
-    const tsn = this.#outstanding.lastInFlight();
     this.#isProbeDue = false;
+    let tsn = this.#outstanding.lastInFlight();
+    while (tsn !== undefined && this.#isPartialReliability) {
+      if (!this.#outstanding.isExpired(tsn, now)) break;
+      this.#abandon(tsn, now);
+      tsn = this.#outstanding.lastInFlight();
+    }
     if (tsn === undefined || at + padded(this.#outstanding.chunkLength(tsn)) > end) return at;
     this.#outstanding.resend(tsn, now);
     return this.#outstanding.writeChunk(tsn, out, at, true);

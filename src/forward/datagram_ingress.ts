@@ -1,0 +1,197 @@
+/** The ingress side of datagrams: judges each flow that a peer opens, and gives it a socket. */
+import { getLogger } from "@logtape/logtape";
+import type { Access, AccessPeer } from "../access/access.ts";
+import type { UdpTarget } from "../access/target.ts";
+import type { BufferPool } from "../buffer_pool.ts";
+import type { Channel } from "../link/link.ts";
+import { messageOf } from "../message_of.ts";
+import type { DatagramHandler, DatagramSockets, SocketAddress } from "../socket/datagram.ts";
+import { parseEndpoint, SpecError } from "../socket/endpoint.ts";
+import { DatagramChannel } from "../tunnel/datagram_channel.ts";
+import type { RefusalCode } from "../tunnel/control_message.ts";
+import { DatagramBatch, type DatagramRoute, userSocket } from "./datagram_batch.ts";
+import { DialError } from "./dial_error.ts";
+import { resolveHost } from "./dial_target.ts";
+import { defaultIdleTimeout, type Expiring, FlowTable } from "./flow_table.ts";
+import { quote } from "./stream_ingress.ts";
+import { WaitingDatagrams } from "./waiting_datagrams.ts";
+
+const log = getLogger(["aetherport", "ingress"]);
+
+/** Flows of one link: each has a descriptor. */
+const maxFlowCount = 4_096;
+/** For a target's name, in ms. */
+const resolveTimeout = 10_000;
+
+/** What makes an ingress. */
+export interface DatagramIngressOptions {
+  readonly access: Access;
+  readonly pool: BufferPool;
+  /** Asked for when the first flow is opened. */
+  readonly sockets: () => Promise<DatagramSockets>;
+  /** In ms; 60 s unless said. */
+  readonly idleTimeout?: number | undefined;
+}
+
+/** Whose flow it is. */
+export interface DatagramClient {
+  readonly peer: AccessPeer;
+  /** Its link: the flows of one share a table. */
+  readonly link: object;
+}
+
+/** Serves the flows of all peers of one node. */
+export class DatagramIngress {
+  readonly #options: DatagramIngressOptions;
+  readonly #batch: DatagramBatch;
+  readonly #tables = new WeakMap<object, FlowTable<IngressFlow>>();
+
+  constructor(options: DatagramIngressOptions) {
+    this.#options = options;
+    this.#batch = new DatagramBatch(options.pool);
+  }
+
+  /** Begins to serve one channel. Never throws. */
+  async serve(channel: Channel, { peer: asking, link }: DatagramClient): Promise<void> {
+    const datagrams = new DatagramChannel(channel);
+    const target = this.#judge(channel.label, asking);
+    const refuse = (code: RefusalCode, reason: string) => {
+      log.warn("refused {target} to {peer}: {reason}", {
+        ...{ event: "refused", target: quote(`${channel.label}/udp`), peer: asking.name },
+        ...{ code, reason },
+      });
+      datagrams.refuse(code, reason);
+    };
+    if ("code" in target) return refuse(target.code, target.reason);
+    const flow = new IngressFlow(datagrams, { batch: this.#batch, table: this.#tableOf(link) });
+    try {
+      await flow.open(target, await this.#options.sockets());
+    } catch (error) {
+      if (flow.isClosed) return;
+      const { code, message } = error instanceof DialError
+        ? error
+        : new DialError("exhausted", messageOf(error));
+      flow.close();
+      refuse(code, message);
+    }
+  }
+
+  #tableOf(link: object): FlowTable<IngressFlow> {
+    const known = this.#tables.get(link);
+    if (known !== undefined) return known;
+    const { idleTimeout = defaultIdleTimeout } = this.#options;
+    const table = new FlowTable<IngressFlow>({ maxCount: maxFlowCount, idleTimeout });
+    this.#tables.set(link, table);
+    return table;
+  }
+
+  #judge(label: string, peer: AccessPeer): UdpTarget | { code: RefusalCode; reason: string } {
+    try {
+      const wanted: UdpTarget = { kind: "udp", ...parseEndpoint(label) };
+      const verdict = this.#options.access.judge({ peer, wanted });
+      return verdict.isAllowed ? wanted : { code: "denied", reason: verdict.reason };
+    } catch (error) {
+      if (!(error instanceof SpecError)) throw error;
+      return { code: "malformed", reason: error.message };
+    }
+  }
+}
+
+/** One flow, with a socket that hears the target alone. */
+class IngressFlow implements DatagramHandler, Expiring {
+  readonly #datagrams: DatagramChannel;
+  readonly #batch: DatagramBatch;
+  readonly #table: FlowTable<IngressFlow>;
+  readonly #abort = new AbortController();
+  readonly #waiting = new WaitingDatagrams();
+  #route: DatagramRoute | undefined;
+
+  constructor(
+    datagrams: DatagramChannel,
+    { batch, table }: { readonly batch: DatagramBatch; readonly table: FlowTable<IngressFlow> },
+  ) {
+    this.#datagrams = datagrams;
+    this.#batch = batch;
+    this.#table = table;
+    datagrams.handler = {
+      handleDatagram: (bytes, start, end) => this.#send(bytes, start, end),
+      handleClosed: () => this.close(),
+    };
+    table.add(this);
+  }
+
+  get isClosed(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  /** Resolves the target's name, and binds. Rejects with a DialError, or why it cannot bind. */
+  async open({ host, port }: UdpTarget, sockets: DatagramSockets): Promise<void> {
+    const { signal } = this.#abort;
+    const [address] = await resolveHost(host, { signal, deadline: Date.now() + resolveTimeout });
+    if (address === undefined) throw new DialError("unresolved", `${host} has no address`);
+    if (this.isClosed) return;
+    const local = localAddressFor(address);
+    const socket = await sockets.bind({ address: local, handler: this, ...userSocket });
+    if (this.isClosed) return void socket.close();
+    this.#begin({ socket, destination: { address, port } });
+  }
+
+  /** Frees what it holds; does not tell the other side. */
+  close(): void {
+    if (this.isClosed) return;
+    this.#abort.abort();
+    this.#table.delete(this);
+    this.#waiting.take();
+    void this.#route?.socket.close();
+    this.#route = undefined;
+  }
+
+  expire(reason: string): void {
+    this.close();
+    this.#datagrams.reset(reason);
+  }
+
+  handleDatagrams(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segmentLength: number,
+    source: SocketAddress,
+  ): void {
+    const destination = this.#route?.destination;
+    const isTarget = source.port === destination?.port && source.address === destination.address;
+    if (!isTarget) return;
+    this.#table.touch(this);
+    let at = start;
+    do {
+      const segmentEnd = Math.min(end, at + segmentLength);
+      this.#datagrams.send(bytes, at, segmentEnd);
+      at = segmentEnd;
+    } while (at < end);
+  }
+
+  handleDrained(): void {}
+
+  handleFailed(reason: string): void {
+    this.expire(`its socket has failed: ${reason}`);
+  }
+
+  #begin(route: DatagramRoute): void {
+    this.#route = route;
+    for (const datagram of this.#waiting.take()) {
+      this.#batch.send(route, datagram, 0, datagram.length);
+    }
+  }
+
+  #send(bytes: Uint8Array, start: number, end: number): void {
+    this.#table.touch(this);
+    if (this.#route === undefined) this.#waiting.add(bytes, start, end);
+    else this.#batch.send(this.#route, bytes, start, end);
+  }
+}
+
+/** What is for this host alone is not heard from others. */
+function localAddressFor(address: string): string {
+  if (address.includes(":")) return address === "::1" ? "::1" : "::";
+  return address.startsWith("127.") ? "127.0.0.1" : "0.0.0.0";
+}
