@@ -3,6 +3,7 @@ import type { IngressStatus } from "../control/control_answer.ts";
 import type { NodeIdentitySource } from "../identity/node_identity_source.ts";
 import { AetherlightEgress } from "../signaling/aetherlight_egress.ts";
 import { AetherlightIngress } from "../signaling/aetherlight_ingress.ts";
+import { proxyForUrl } from "../socket/proxy.ts";
 import { judgeOfCallers, judgeOfIngress } from "./judges.ts";
 import { print } from "./node_session.ts";
 import type { Signaling, SignalingParts } from "./node_signaling.ts";
@@ -49,6 +50,8 @@ export class AetherlightSignaling implements Signaling {
    * nothing then.
    */
   async replace({ baseUrls, ingressUrls }: AetherlightUrls): Promise<AetherlightChange> {
+    // What is wrong in their variables is told before anything is tried.
+    for (const url of [...baseUrls, ...ingressUrls]) proxyForUrl(url);
     const bases = compare(this.#ingresses, baseUrls);
     const opened = await Promise.all(
       bases.added.map(async (url) => [url, await this.#open(url)] as const),
@@ -67,6 +70,11 @@ export class AetherlightSignaling implements Signaling {
 
   ingresses(): IngressStatus[] {
     return [...this.#ingresses.values()].map(ingressStatus);
+  }
+
+  /** Resolves when other nodes can come to each of the places that there are now. */
+  get waiting(): Promise<unknown> {
+    return Promise.all([...this.#ingresses.values()].map(({ waiting }) => waiting));
   }
 
   routes(): string[] {

@@ -16,6 +16,9 @@ export interface ConfigReloadOptions {
   readonly apply: ApplyOptions;
   /** The attributes of the flags that `apply` puts into force; others wait for a restart. */
   readonly applied: ReadonlySet<string>;
+  /** Called before the file is read, and once it is taken up, or is not. */
+  readonly handleBegin: () => void;
+  readonly handleEnd: () => void;
 }
 
 /** Reads one file, again and again. A bad one changes nothing. */
@@ -67,8 +70,9 @@ export class ConfigReload implements ConfigWatchHandler {
   }
 
   async #reload(): Promise<void> {
-    const { config, apply } = this.#options;
+    const { config, apply, handleBegin, handleEnd } = this.#options;
     const { path } = config;
+    handleBegin();
     try {
       const loaded = await config.load();
       const counts = await apply(loaded);
@@ -83,6 +87,8 @@ export class ConfigReload implements ConfigWatchHandler {
       log.error("{path} is not taken up, and all stays as it was: {problem}", {
         ...{ event: "reload-failed", path, problem },
       });
+    } finally {
+      handleEnd();
     }
   }
 

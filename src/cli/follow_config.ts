@@ -7,6 +7,7 @@ import { ConfigReload } from "./config_reload.ts";
 import { ConfigWatch } from "./config_watch.ts";
 import type { ForwardSet } from "./forward_set.ts";
 import { configureLogging } from "./logging.ts";
+import { notifyReady, notifyReloading } from "./service_manager.ts";
 import type { LoadedProxy, ProxyConfig, ProxyOptions } from "./proxy_command.ts";
 
 /** What of a running node a file can change. */
@@ -18,6 +19,8 @@ export interface Changeable {
   /** Whom signaling lets in; asked at each link. */
   readonly trust: { allowedPeers: readonly string[] };
   readonly access: ReplaceableAccess;
+  /** What the service manager is told. */
+  readonly status: { readonly text: string };
   /** The rules that the options make. */
   readonly accessOf: (options: ProxyOptions) => Access | Promise<Access>;
 }
@@ -46,6 +49,8 @@ export function followConfig(
   const reload = new ConfigReload({
     ...{ config, applied },
     apply: async (loaded) => await apply(loaded, await running),
+    handleBegin: notifyReloading,
+    handleEnd: () => void running.then(({ status }) => notifyReady(status.text)),
   });
   const watch = new ConfigWatch(config.path, reload);
   // It may have changed since it was read.

@@ -19,6 +19,8 @@ export interface Signaling {
   ingresses(): readonly IngressStatus[];
   /** The ingress URLs that it calls. */
   routes(): readonly string[];
+  /** Resolves when other nodes can come, wherever they were to be waited for. */
+  readonly waiting: Promise<unknown>;
   close(): Promise<void> | void;
 }
 
@@ -73,6 +75,7 @@ export function startTty(
     failed: signaling.run(),
     ingresses: () => [],
     routes: () => [],
+    waiting: Promise.resolve(),
     close: () => signaling.close(),
   };
 }

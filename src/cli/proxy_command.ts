@@ -122,12 +122,13 @@ Examples:
   ssh -o 'ProxyCommand aetherport -q -W %h:%p --aetherlight-ingress-url …' 127.0.0.1
 
 Commands:
-  aetherport bench --help     how fast a link is
-  aetherport cert --help      keys and certificates
-  aetherport config --help    the config file
-  aetherport forward --help   forwards of a running node
-  aetherport signal --help    the signaling server
-  aetherport status --help    running nodes, their links and forwards`;
+  aetherport bench --help          how fast a link is
+  aetherport cert --help           keys and certificates
+  aetherport completions --help    completion for bash, zsh and fish
+  aetherport config --help         the config file
+  aetherport forward --help        forwards of a running node
+  aetherport signal --help         the signaling server
+  aetherport status --help         running nodes, their links and forwards`;
 
 /** The proxy command; `run` is given its options, checked, and the config file where there is one. */
 export function proxyCommand(run: RunProxy): Command {

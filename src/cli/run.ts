@@ -20,6 +20,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   forward: async () => (await import("./forward_command.ts")).forwardCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
   status: async () => (await import("./status_command.ts")).statusCommand(),
+  completions: loadCompletions,
 };
 
 async function loadProxy(): Promise<Command> {
@@ -36,6 +37,18 @@ async function loadBench(): Promise<Command> {
     const { runBench } = await import("./run_bench.ts");
     await runBench(options);
   });
+}
+
+async function loadCompletions(): Promise<Command> {
+  const { completionsCommand } = await import("./completions_command.ts");
+  return completionsCommand({ loadCommands, print: console.log });
+}
+
+async function loadCommands(): Promise<Map<string, Command>> {
+  const loading = Object.entries(commands).map(async ([name, load]) =>
+    [name, await load()] as const
+  );
+  return new Map(await Promise.all(loading));
 }
 
 /** Runs the program with its arguments; the exit code. Never throws. */
@@ -57,10 +70,15 @@ export async function run(args: readonly string[]): Promise<number> {
 
 async function runCommand(args: readonly string[]): Promise<void> {
   const [first = "", ...rest] = args;
+  if (first === "help") return await runCommand([...rest, "--help"]);
   const load = Object.hasOwn(commands, first) ? commands[first] : undefined;
   if (load === undefined && first !== "" && !first.startsWith("-")) {
-    const names = Object.keys(commands).join(", ");
-    throw new BadInput(`${JSON.stringify(first)} is no command (there are ${names})`);
+    const names = Object.keys(commands);
+    const { suggestCommand } = await import("./unknown_command.ts");
+    throw new BadInput(
+      `${JSON.stringify(first)} is no command (there are ${names.join(", ")})` +
+        suggestCommand(first, names),
+    );
   }
   const command = await (load ?? loadProxy)();
   quieten(command);

@@ -14,6 +14,7 @@ import type { Signaling, SignalingParts } from "./node_signaling.ts";
 import type { ProxyControl } from "./proxy_control.ts";
 import type { ProxyConfig, ProxyOptions } from "./proxy_command.ts";
 import { joinStdio, untilStdioStopped } from "./run_stdio.ts";
+import { LinkStatus, notifyReady, notifyStopping, startWatchdog } from "./service_manager.ts";
 import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -52,7 +53,9 @@ async function runNode(
     const aead = chooseAead();
     const { createLinkFactory, startAetherlight, startTty } = await import("./node_signaling.ts");
     const factory = createLinkFactory(options, { identities, pool, aead });
-    const adopt: SignalingParts["adopt"] = (...link) => node.adopt(...link);
+    const status = new LinkStatus("no link is up");
+    const adopt: SignalingParts["adopt"] = (link, observer, route) =>
+      node.adopt(link, status.watch(observer), route);
     const trust = { allowedPeers: options.allowedPeers };
     const { exitOnFailure } = options;
     const parts = { options: trust, factory, identities, exitOnFailure, adopt };
@@ -61,7 +64,11 @@ async function runNode(
       : await startAetherlight(parts, options.signaling);
     const isOffering = options.forwards.length + reverses.length > 0;
     signaling = aetherlight ?? startTty(parts, { isOffering });
-    running.resolve({ node, forwards, aetherlight, trust, access, accessOf });
+    void signaling.waiting.then(() => {
+      notifyReady(status.text);
+      startWatchdog();
+    });
+    running.resolve({ node, forwards, aetherlight, trust, access, accessOf, status });
     // Signals are heard before there is a socket that is to be removed.
     const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);
     ended.catch(() => {});
@@ -71,6 +78,7 @@ async function runNode(
     if (failure !== undefined) throw new Error(failure);
     if (stdio === undefined) log.info("ending; once more to end at once", { event: "ending" });
   } finally {
+    notifyStopping();
     following?.close();
     control?.close();
     await closeAll([signaling?.close(), node.close("this node is ending"), commands.close()]);

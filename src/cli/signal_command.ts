@@ -43,6 +43,8 @@ export function signalCommand(): Command {
     .description("Runs a signaling server: it introduces nodes, and can read nothing they say.")
     .addHelpText("after", examples);
   for (const option of flags()) addFlag(command, option);
+  // For the help text alone, which names a command with its parents.
+  new Command("aetherport").addCommand(command);
   return command.action(async () => {
     applyEnvironment(command, Deno.env.toObject());
     await runSignal(command.opts<SignalOptions>());

@@ -2,6 +2,7 @@
  * Reads the files of an identity: private keys, certificates, sets of authorities. Every failure is
  * a {@link BadInput} that names the file and says what to run.
  */
+import { dirname } from "node:path";
 import { createPrivateKey, createPublicKey, type KeyObject } from "node:crypto";
 import { BadInput } from "../bad_input.ts";
 import { type Certificate, parseCertificate } from "./certificate.ts";
@@ -13,7 +14,8 @@ import { authorityDefect, isSelfSigned, leafDefect, type Trust } from "./verify.
 const maxFileLength = 1 << 20;
 
 /** Permission bits of group and others. */
-const othersBits = 0o077;
+const readableByOthers = 0o077;
+const readableByGroup = 0o040;
 
 /** A P-256 private key. */
 export interface PrivateKeyFile {
@@ -119,12 +121,24 @@ async function readText(
   try {
     using file = await Deno.open(path);
     // The opened file is asked, not the path: the path may name another file by now.
-    const { mode } = await file.stat();
+    const { mode, uid, gid } = await file.stat();
+    const othersBits = uid === 0 && gid === 0 && isCredential(path)
+      ? readableByOthers & ~readableByGroup
+      : readableByOthers;
     if (isSecret && mode !== null && (mode & othersBits) !== 0) throw openToOthers(path, mode);
     return await readBounded(file, path);
   } catch (error) {
     throw explained(error, `cannot read ${what} "${path}"`);
   }
+}
+
+/**
+ * systemd hands a credential to a service's user by an access control list, which stat shows as the
+ * group's right, and lets nobody else into the folder (systemd.exec(5), LoadCredential).
+ */
+function isCredential(path: string): boolean {
+  const folder = Deno.env.get("CREDENTIALS_DIRECTORY") ?? "";
+  return folder.startsWith("/") && dirname(path) === folder;
 }
 
 async function readBounded(file: Deno.FsFile, path: string): Promise<string> {

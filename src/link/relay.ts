@@ -6,6 +6,7 @@
 import { messageOf } from "../message_of.ts";
 import type { DatagramSockets, SendOutcome, SocketAddress } from "../socket/datagram.ts";
 import { formatEndpoint } from "../socket/endpoint.ts";
+import { type Proxy, proxyFor } from "../socket/proxy.ts";
 import { endpointOf, type IceServer, transportOf } from "./ice_server.ts";
 import { resolveServer } from "./relay_addresses.ts";
 import { RelayAttempt, type RelayAttemptEnd } from "./relay_attempt.ts";
@@ -104,6 +105,8 @@ class TurnRelay implements Relay {
   readonly #attempts = new Set<RelayAttempt>();
   readonly #problems = new Set<string>();
   readonly #waiting: Target[] = [];
+  /** To the server, and to others that it names. */
+  #proxy: Proxy | undefined;
   #chosen: RelayAttempt | undefined;
   #isClosed = false;
   #isResolved = false;
@@ -149,8 +152,10 @@ class TurnRelay implements Relay {
     try {
       // No handler is called before the relay is in its maker's hands.
       await Promise.resolve();
-      const { host, port } = endpointOf(this.#options.server);
-      const addresses = await resolveServer(host);
+      const { server } = this.#options;
+      const { host, port } = endpointOf(server);
+      if (transportOf(server) !== "udp") this.#proxy = proxyFor({ scheme: "https", host });
+      const addresses = this.#proxy === undefined ? await resolveServer(host) : [host];
       for (const address of addresses) {
         this.#waiting.push({ address: { address, port }, hopCount: 0, portCount: 1 });
       }
@@ -207,7 +212,8 @@ class TurnRelay implements Relay {
     }
     // RFC 8489 section 10: another server that is named by its address has the first one's name.
     const tlsName = transport === "tls" ? endpointOf(server).host : undefined;
-    return openStreamTransport({ server: address, tlsName, caCerts, handler, signal });
+    const proxy = this.#proxy;
+    return openStreamTransport({ server: address, proxy, tlsName, caCerts, handler, signal });
   }
 
   /** The first that has one is taken, and the others give back what they got. */

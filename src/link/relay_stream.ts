@@ -3,6 +3,8 @@ import { StreamFraming } from "../ice/turn/stream_framing.ts";
 import { messageOf } from "../message_of.ts";
 import type { SendOutcome, SocketAddress } from "../socket/datagram.ts";
 import { canonicalAddress } from "../socket/endpoint.ts";
+import { connectThroughProxy } from "../socket/proxy_connect.ts";
+import type { Proxy } from "../socket/proxy.ts";
 import type { RelayTransport, RelayTransportHandler } from "./relay_transport.ts";
 import { RelayWriteQueue } from "./relay_write_queue.ts";
 
@@ -10,7 +12,10 @@ const readLength = 65_536;
 
 /** What a stream is opened to. */
 export interface StreamTransportOptions {
+  /** With a name in the place of the address where a proxy resolves it. */
   readonly server: SocketAddress;
+  /** What leads there; undefined where the way is direct. */
+  readonly proxy: Proxy | undefined;
   /** The name or address that the server's certificate must have; undefined without TLS. */
   readonly tlsName: string | undefined;
   /** Authorities in PEM, besides those that Deno trusts. */
@@ -20,12 +25,15 @@ export interface StreamTransportOptions {
   readonly signal: AbortSignal;
 }
 
-/** Connects. Rejects with what the system or TLS says. */
+/** Connects. Rejects with what the system, the proxy or TLS says. */
 export async function openStreamTransport(
   options: StreamTransportOptions,
 ): Promise<RelayTransport> {
-  const { server, tlsName, handler, signal } = options;
-  const plain = await Deno.connect({ hostname: server.address, port: server.port, signal });
+  const { server, proxy, tlsName, handler, signal } = options;
+  const destination = { host: server.address, port: server.port };
+  const plain = proxy === undefined
+    ? await Deno.connect({ hostname: server.address, port: server.port, signal })
+    : await connectThroughProxy({ proxy, destination, signal });
   plain.setNoDelay(true);
   plain.setKeepAlive(true);
   const local = localOf(plain);

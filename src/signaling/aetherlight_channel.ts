@@ -3,6 +3,7 @@
  * comes about. Each message is handed over once, in order, however often the server sends it.
  */
 import { pause } from "./aetherlight_backoff.ts";
+import { proxyOptions } from "./aetherlight_proxy.ts";
 import { AetherlightError, badAnswer, request, unreachable } from "./aetherlight_request.ts";
 import type { ClientTiming } from "./aetherlight_timing.ts";
 import {
@@ -92,10 +93,10 @@ class SocketChannel {
     const { url, token, cursor } = options;
     const protocols = token === undefined ? [] : [`${WEBSOCKET_TOKEN_PREFIX}${token}`];
     this.#options = options;
-    this.#socket = new WebSocket(`${url.replace(/^http/, "ws")}?after=${cursor.after}`, [
-      WEBSOCKET_PROTOCOL,
-      ...protocols,
-    ]);
+    this.#socket = new WebSocket(`${url.replace(/^http/, "ws")}?after=${cursor.after}`, {
+      protocols: [WEBSOCKET_PROTOCOL, ...protocols],
+      ...proxyOptions(url),
+    });
   }
 
   /** Returns where no WebSocket came about; throws when one that did has ended. */

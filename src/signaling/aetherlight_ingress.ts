@@ -51,6 +51,7 @@ export class AetherlightIngress {
   /** Messages are dealt with in the order they came. */
   #work: Promise<void> = Promise.resolve();
   readonly #failed = Promise.withResolvers<string>();
+  readonly #waiting = Promise.withResolvers<void>();
   #lastProblem = "";
   #state: WaiterState = { name: "connecting" };
 
@@ -84,6 +85,11 @@ export class AetherlightIngress {
   /** Resolves, with `exitOnFailure`, with the reason why it cannot wait. */
   get failed(): Promise<string> {
     return this.#failed.promise;
+  }
+
+  /** Resolves when it waits for the first time. */
+  get waiting(): Promise<void> {
+    return this.#waiting.promise;
   }
 
   /** Registers and waits, through losses of the server, until closed. */
@@ -191,6 +197,7 @@ export class AetherlightIngress {
     }
     if (state.name === "waiting") {
       this.#lastProblem = "";
+      this.#waiting.resolve();
       log.info("waiting at {url}", { event: "waiting", url: this.url });
     } else if (state.name === "standing-by") {
       log.warn("another node with this key has taken over at {url}: standing by", {

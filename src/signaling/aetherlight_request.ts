@@ -2,6 +2,8 @@
  * One request to a signaling server that is not trusted: bounded in time and in what is read of the
  * answer, which must be exactly what was asked for. Redirects are not followed.
  */
+import { proxyForUrl } from "../socket/proxy.ts";
+import { proxyOptions } from "./aetherlight_proxy.ts";
 import { type ErrorCode, MAX_ANSWER_LENGTH, parseErrorAnswer } from "./wire.ts";
 
 /** One request. */
@@ -48,6 +50,8 @@ const TRANSIENT: ReadonlySet<AetherlightErrorCode> = new Set([
   "shutting_down",
   "stale_challenge",
 ]);
+
+const proxyWantsUser = "it wants another user and password (HTTP 407)";
 
 const MAX_RETRY_AFTER_SECONDS = 300;
 
@@ -103,7 +107,7 @@ function send(options: AetherlightRequest, signal: AbortSignal): Promise<Respons
   const headers = new Headers();
   if (body !== undefined) headers.set("content-type", "application/json");
   if (token !== undefined) headers.set("authorization", `Bearer ${token}`);
-  return fetch(url, { method, headers, body, signal, redirect: "manual" });
+  return fetch(url, { method, headers, body, signal, redirect: "manual", ...proxyOptions(url) });
 }
 
 async function readAnswer(response: Response, url: string): Promise<string> {
@@ -127,6 +131,8 @@ function refusalOf(
   const retry = Number.isNaN(seconds)
     ? {}
     : { retryAfterMilliseconds: 1000 * Math.min(seconds, MAX_RETRY_AFTER_SECONDS) };
+  // RFC 9110, section 15.5.8: of a proxy alone.
+  if (status === 407) return unreachable(url, proxyWantsUser);
   const reason = status >= 400 ? parseErrorAnswer(body) : undefined;
   if (reason !== undefined) {
     const message = `the signaling server at ${originOf(url)} refused: ${reason.message}`;
@@ -134,7 +140,9 @@ function refusalOf(
   }
   if (status === 429 || status >= 500) {
     // Not by the server itself: a proxy in front of it that does not reach it.
-    const message = `the signaling server at ${originOf(url)} is not available (HTTP ${status})`;
+    const message = `the signaling server at ${originOf(url)} is not available${
+      routeOf(url)
+    } (HTTP ${status})`;
     return new AetherlightError("unavailable", message, retry);
   }
   return badAnswer(url, `it answered HTTP ${status}: check the URL`);
@@ -142,7 +150,9 @@ function refusalOf(
 
 /** The server cannot be talked to. */
 export function unreachable(url: string, why: string, cause?: unknown): AetherlightError {
-  const message = `the signaling server at ${originOf(url)} cannot be reached: ${why}`;
+  const message = `the signaling server at ${originOf(url)} cannot be reached${
+    routeOf(url)
+  }: ${why}`;
   return new AetherlightError("unreachable", message, { cause });
 }
 
@@ -154,6 +164,12 @@ export function badAnswer(url: string, why: string): AetherlightError {
   );
 }
 
+/** ` through …` where there is a proxy. */
+function routeOf(url: string): string {
+  const proxy = proxyForUrl(url);
+  return proxy === undefined ? "" : ` through ${proxy.label}`;
+}
+
 function originOf(url: string): string {
   return new URL(url).origin;
 }
@@ -162,5 +178,9 @@ function originOf(url: string): string {
 function causeOf(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
-  return inner instanceof Error ? inner.message : String(inner);
+  const message = inner instanceof Error ? inner.message : String(inner);
+  // Deno's words for a proxy's answers to CONNECT.
+  if (message.includes("proxy authentication required")) return proxyWantsUser;
+  if (message.includes("unsuccessful tunnel")) return "it does not connect there";
+  return message;
 }

@@ -32,6 +32,7 @@ export const option = {
   receiveBuffer: [1, 8], // SO_RCVBUF
   keepAlive: [1, 9], // SO_KEEPALIVE
   linger: [1, 13], // SO_LINGER
+  sendTimeout: [1, 21], // SO_SNDTIMEO
   sendBufferForced: [1, 32], // SO_SNDBUFFORCE
   receiveBufferForced: [1, 33], // SO_RCVBUFFORCE
   mtuDiscoverIpv4: [0, 10], // IPPROTO_IP, IP_MTU_DISCOVER

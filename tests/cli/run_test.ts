@@ -69,13 +69,26 @@ Deno.test("the help has every flag and examples, and ends with 0", async () => {
   }
 });
 
+Deno.test("help of a command is what its --help prints", async () => {
+  for (const words of [[], ["bench"], ["cert"], ["cert", "show"], ["signal"], ["completions"]]) {
+    const [help, flag] = await Promise.all([run(["help", ...words]), run([...words, "--help"])]);
+    deepEqual(help, flag);
+    equal(help.code, 0);
+    match(help.stdout, new RegExp(`^Usage: aetherport ${["", ...words].join(" ").trim()}`));
+  }
+});
+
 Deno.test("bad usage ends with 2 and one line on stderr", async () => {
   const bad: [args: string[], pattern: RegExp][] = [
     [[], /nothing to do: give --forward/],
     [["frobnicate"], /"frobnicate" is no command/],
     [["toString"], /"toString" is no command/],
     [["--frobnicate"], /unknown option '--frobnicate'/],
-    [["--alow", "a:1"], /unknown option '--alow'/],
+    [["--alow", "a:1"], /unknown option '--alow' \(Did you mean --allow\?\)/],
+    [["benhc"], /"benhc" is no command .*\(Did you mean bench\?\)/],
+    [["bench", "--durtion", "1"], /'--durtion' \(Did you mean --duration\?\)/],
+    [["cert", "genrate"], /there is no "cert genrate".*\(Did you mean generate\?\)/],
+    [["help", "singal"], /"singal" is no command .*\(Did you mean signal\?\)/],
     [["--allow"], /argument missing/],
     [["--allow", "127.0.0.1:80", "extra"], /too many arguments/],
     [["--allow", "127.0.0.1"], /column 10: a port is missing.*Example:/],

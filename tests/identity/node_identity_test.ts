@@ -59,6 +59,32 @@ interface Spoilt {
   readonly message: RegExp;
 }
 
+Deno.test({
+  name: "a key that systemd hands over may show the group's right to read, and no other",
+  // Only root's files are root's.
+  ignore: Deno.uid() !== 0,
+  fn: () =>
+    inIdentityFolder(async ({ files, folder, writeKey }) => {
+      const unreadable = /can be read by others/;
+      await writeKey(node.key, 0o440);
+      await assert.rejects(loadNodeIdentity(files), unreadable);
+      Deno.env.set("CREDENTIALS_DIRECTORY", folder);
+      try {
+        assert.equal((await loadNodeIdentity(files)).name, "node1");
+        await Deno.chown(files.keyPath, 0, 1);
+        await assert.rejects(loadNodeIdentity(files), unreadable);
+        await Deno.chown(files.keyPath, 0, 0);
+        await writeKey(node.key, 0o444);
+        await assert.rejects(loadNodeIdentity(files), unreadable);
+        Deno.env.set("CREDENTIALS_DIRECTORY", `${folder}/elsewhere`);
+        await writeKey(node.key, 0o440);
+        await assert.rejects(loadNodeIdentity(files), unreadable);
+      } finally {
+        Deno.env.delete("CREDENTIALS_DIRECTORY");
+      }
+    }),
+});
+
 const spoilt: Record<string, Spoilt> = {
   "a key that others can read": {
     spoil: ({ writeKey }) => writeKey(node.key, 0o640),

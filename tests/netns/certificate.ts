@@ -1,4 +1,5 @@
-/** A TURN server's certificate, by an authority that nobody trusts unless told to. */
+/** A server's certificate, by an authority that nobody trusts unless told to. */
+import { isIP } from "node:net";
 
 /** The files of it, in PEM. */
 export interface TestCertificate {
@@ -8,14 +9,14 @@ export interface TestCertificate {
   readonly caPath: string;
 }
 
-/** Makes one for an address, in a folder. */
-export async function makeCertificate(folder: string, address: string): Promise<TestCertificate> {
+/** Makes one for an address or a name, in a folder. */
+export async function makeCertificate(folder: string, host: string): Promise<TestCertificate> {
   const path = (name: string) => `${folder}/turn-${name}.pem`;
   const authority = { keyPath: path("ca-key"), certPath: path("ca") };
   const leaf = { keyPath: path("key"), certPath: path("cert") };
   await request(authority, "basicConstraints=critical,CA:TRUE", []);
   await request(leaf, "basicConstraints=critical,CA:FALSE", [
-    ...["-addext", `subjectAltName=IP:${address}`],
+    ...["-addext", `subjectAltName=${isIP(host) === 0 ? "DNS" : "IP"}:${host}`],
     ...["-CA", authority.certPath, "-CAkey", authority.keyPath],
   ]);
   return { ...leaf, caPath: authority.certPath };

@@ -24,6 +24,8 @@ debian_packages=(
   curl
   netcat-openbsd
   redis-server
+  zsh
+  fish
 )
 
 # Programs in Go, each in a folder of its own.

@@ -20,8 +20,7 @@ export interface ProxySession {
   /** Required of each client, where there are any. */
   readonly credentials: ProxyCredentials | undefined;
   readonly egress: StreamEgress;
-  /** Undefined where datagrams are not carried. */
-  readonly relay: UdpRelay | undefined;
+  readonly relay: UdpRelay;
   /** The client has said all that it has to: neither its deadline nor its place is needed. */
   readonly handleGreeted: () => void;
 }

@@ -91,9 +91,6 @@ function replyTo(dialled: Exclude<Dialled, { how: "accepted" }>): ReplyCode {
 /** RFC 1928, section 7: the association ends with the connection it was asked for on. */
 async function associate(session: ProxySession, { port }: Endpoint): Promise<void> {
   const { client, relay } = session;
-  if (relay === undefined) {
-    return await endWith(session, writeReply(replyCodes.commandNotSupported));
-  }
   let association: UdpAssociation;
   try {
     association = await relay.open(client.remote, { port, handleFailed: () => client.close() });

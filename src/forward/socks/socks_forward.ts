@@ -33,13 +33,10 @@ export class SocksForward implements Forward {
     { listen, socks }: SocksSpec,
     { egress, datagrams }: {
       readonly egress: StreamEgress;
-      /** Undefined where datagrams are not carried. */
-      readonly datagrams: DatagramEgress | undefined;
+      readonly datagrams: DatagramEgress;
     },
   ) {
-    const relay = datagrams === undefined
-      ? undefined
-      : new UdpRelay({ egress: datagrams, addresses: () => this.addresses });
+    const relay = new UdpRelay({ egress: datagrams, addresses: () => this.addresses });
     this.#shared = { credentials: socks.credentials, egress, relay };
     this.#listeners = new TcpForward(listen, (connection) => void this.#serve(connection));
   }

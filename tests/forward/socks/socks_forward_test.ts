@@ -136,7 +136,6 @@ Deno.test("K2: BIND, unknown commands and unknown types of address are refused",
     const [request, reply] of [
       [`\x05\x02\x00${rest}`, 7],
       [`\x05\x09\x00${rest}`, 7],
-      [`\x05\x03\x00${rest}`, 7],
       ["\x05\x01\x00\x05\x00", 8],
       ["\x05\x01\x00\x03\x02..\x00\x50", 1],
     ] as const
