@@ -16,6 +16,7 @@ const names = [
   "dtls_handshake",
   "sctp",
   "sockets",
+  "policy",
 ] as const;
 
 /** Runs one to its end; what it ended with. */

@@ -1,5 +1,6 @@
 /** Who may reach what at this node: what every ingress asks, at every open, before it dials. */
 import type { Peer } from "../identity/verify.ts";
+import type { ContentRule } from "./content_rule.ts";
 import type { Target } from "./target.ts";
 
 /** The node that asks. */
@@ -21,7 +22,7 @@ export interface Opening {
   readonly peer: AccessPeer;
   readonly wanted: Wanted;
   /** The address that is to be dialled, where what is wanted has one. */
-  readonly address?: string;
+  readonly address?: string | undefined;
 }
 
 /** Whether it is allowed; else why not, in words for the peer and the log. */
@@ -29,7 +30,76 @@ export type Verdict =
   | { readonly isAllowed: true }
   | { readonly isAllowed: false; readonly reason: string };
 
+/** One request whose name, if it has one, was resolved. */
+export interface Admitting {
+  readonly peer: AccessPeer;
+  readonly wanted: Wanted;
+  /** All addresses of the host, in the order they are tried; empty where none is dialled. */
+  readonly addresses: readonly string[];
+  /** Called once, later, when it is no longer allowed: with the reason, for the peer. */
+  readonly end: (reason: string) => void;
+}
+
+/** Whether it is admitted; where it is, only these of its addresses may be dialled. */
+export type Admission =
+  | { readonly isAllowed: true; readonly addresses: readonly string[]; readonly grant: Grant }
+  | { readonly isAllowed: false; readonly reason: string };
+
+/** One direction: "up" is from the peer to the target. */
+export type FlowDirection = "up" | "down";
+
+/** How fast and how long bytes may flow. */
+export interface Pace {
+  /** Bytes that are best moved at once, at most. */
+  readonly sliceLength: number;
+  /** Resolves when so many bytes may be moved; rejects where no more may. */
+  spend(direction: FlowDirection, length: number): Promise<void>;
+  /** Nothing will be moved any more: what waits resolves. */
+  stop(): void;
+}
+
+/** How an admitted request ended. */
+export interface GrantSummary {
+  /** One line: "finished", or what went wrong. */
+  readonly how: string;
+  /** Bytes from the peer to the target. */
+  readonly up: number;
+  /** Bytes from the target to the peer. */
+  readonly down: number;
+}
+
+/** What an admitted request holds until it is released. */
+export interface Grant {
+  /** Undefined where nothing limits it. */
+  readonly pace: Pace | undefined;
+  /** What its rule says of the bytes; undefined where it says nothing. */
+  readonly content: ContentRule | undefined;
+  /** The name of the rule that allows it. */
+  readonly rule: string;
+  /** Something within the stream was judged by its content rule; the summary is printable. */
+  handleJudged(summary: string, isAllowed: boolean): void;
+  /** The target was reached, at `host:port` or a path. */
+  handleDialled(remote: string): void;
+  /** It is over. */
+  release(summary: GrantSummary): void;
+}
+
 /** The rules of one node. */
 export interface Access {
+  /** Judges, and counts nothing. A name whose address is not told may be refused for that. */
   judge(opening: Opening): Verdict;
+  /** Whether any address could make it allowed: asked before a name is resolved for a peer. */
+  judgeUnresolved(opening: Omit<Opening, "address">): Verdict;
+  /** Judges and counts what was resolved; a grant is to be released. */
+  admit(admitting: Admitting): Admission;
 }
+
+/** A grant that limits nothing. */
+export const freeGrant: Grant = {
+  pace: undefined,
+  content: undefined,
+  rule: "",
+  handleJudged: () => {},
+  handleDialled: () => {},
+  release: () => {},
+};

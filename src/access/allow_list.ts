@@ -4,6 +4,7 @@
  */
 import { BadInput } from "../bad_input.ts";
 import {
+  canonicalAddress,
   isThisHost,
   parseHost,
   parsePort,
@@ -11,8 +12,17 @@ import {
   type SpecField,
   splitSpec,
 } from "../socket/endpoint.ts";
-import type { Access, Opening, Verdict, Wanted } from "./access.ts";
-import { parseExecName, parsePath } from "./target.ts";
+import {
+  type Access,
+  type Admission,
+  type Admitting,
+  freeGrant,
+  type Opening,
+  type Verdict,
+  type Wanted,
+} from "./access.ts";
+import { isReachedByAddressOnly } from "./guarded_addresses.ts";
+import { formatTarget, parseExecName, parsePath } from "./target.ts";
 
 /** One rule. */
 export type AllowRule =
@@ -62,11 +72,37 @@ export class AllowList implements Access {
     this.#rules = rules;
   }
 
-  judge({ wanted }: Opening): Verdict {
-    if (this.#rules.some((rule) => matches(rule, wanted))) return { isAllowed: true };
-    const flag = wanted.kind === "listen" ? "--allow-listen" : "--allow";
+  judge(opening: Opening): Verdict {
+    if (this.ruleFor(opening) !== undefined) return { isAllowed: true };
+    const flag = opening.wanted.kind === "listen" ? "--allow-listen" : "--allow";
     return { isAllowed: false, reason: `no ${flag} names it` };
   }
+
+  judgeUnresolved(opening: Opening): Verdict {
+    return this.judge(opening);
+  }
+
+  admit({ peer, wanted, addresses }: Admitting): Admission {
+    const isAllowed = (address: string) => this.judge({ peer, wanted, address }).isAllowed;
+    const allowed = addresses.filter(isAllowed);
+    const verdict = this.judge({ peer, wanted, address: allowed[0] ?? addresses[0] });
+    return verdict.isAllowed ? { isAllowed: true, addresses: allowed, grant: freeGrant } : verdict;
+  }
+
+  /** The rule that allows it; undefined where none does. */
+  ruleFor({ wanted, address }: Opening): AllowRule | undefined {
+    return this.#rules.find((rule) => matches(rule, wanted) && mayLeadTo(rule, wanted, address));
+  }
+}
+
+/** A rule as its flag has it. */
+export function formatAllowRule(rule: AllowRule): string {
+  if (rule.kind === "bench") return "--allow bench";
+  if (rule.kind === "unix" || rule.kind === "exec") return `--allow ${formatTarget(rule)}`;
+  const { kind, host, port } = rule;
+  const endpoint = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  if (kind === "listen") return `--allow-listen ${endpoint}`;
+  return `--allow ${endpoint}${kind === "udp" ? udpSuffix : ""}`;
 }
 
 function complaining(
@@ -129,4 +165,12 @@ function matchesListenHost(rule: string, host: string): boolean {
 
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "127.0.0.1" || host === "::1";
+}
+
+/** A rule with a name is no leave to reach what its owner in the DNS has it mean today. */
+function mayLeadTo(rule: AllowRule, wanted: Wanted, address: string | undefined): boolean {
+  if (address === undefined || !("host" in rule) || rule.host === "*") return true;
+  const isName = "host" in wanted && !isThisHost(wanted.host) &&
+    canonicalAddress(wanted.host) === undefined;
+  return !isName || !isReachedByAddressOnly(address);
 }

@@ -1,5 +1,5 @@
 /** Rules that are replaced while a node runs: each request is judged by one set or the other. */
-import type { Access, Opening, Verdict } from "./access.ts";
+import type { Access, Admission, Admitting, Opening, Verdict } from "./access.ts";
 
 /** Holds the rules in force. */
 export class ReplaceableAccess implements Access {
@@ -16,5 +16,13 @@ export class ReplaceableAccess implements Access {
 
   judge(opening: Opening): Verdict {
     return this.#access.judge(opening);
+  }
+
+  judgeUnresolved(opening: Omit<Opening, "address">): Verdict {
+    return this.#access.judgeUnresolved(opening);
+  }
+
+  admit(admitting: Admitting): Admission {
+    return this.#access.admit(admitting);
   }
 }

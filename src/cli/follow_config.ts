@@ -1,12 +1,11 @@
 /** Lets a running node follow its config file. */
-import type { Access } from "../access/access.ts";
-import type { ReplaceableAccess } from "../access/replaceable_access.ts";
 import type { Node } from "../node/node.ts";
 import type { AetherlightSignaling } from "./aetherlight_signaling.ts";
 import { ConfigReload } from "./config_reload.ts";
 import { ConfigWatch } from "./config_watch.ts";
 import type { ForwardSet } from "./forward_set.ts";
 import { configureLogging } from "./logging.ts";
+import type { NodeRules } from "./node_access.ts";
 import { notifyReady, notifyReloading } from "./service_manager.ts";
 import type { LoadedProxy, ProxyConfig, ProxyOptions } from "./proxy_command.ts";
 
@@ -18,11 +17,9 @@ export interface Changeable {
   readonly aetherlight: AetherlightSignaling | undefined;
   /** Whom signaling lets in; asked at each link. */
   readonly trust: { allowedPeers: readonly string[] };
-  readonly access: ReplaceableAccess;
+  readonly rules: NodeRules;
   /** What the service manager is told. */
   readonly status: { readonly text: string };
-  /** The rules that the options make. */
-  readonly accessOf: (options: ProxyOptions) => Access | Promise<Access>;
 }
 
 /** The flags, by attribute, that are put into force while the node runs. */
@@ -60,18 +57,18 @@ export function followConfig(
 
 async function apply(
   { options }: LoadedProxy,
-  { node, forwards, aetherlight, trust, access, accessOf }: Changeable,
+  { node, forwards, aetherlight, trust, rules }: Changeable,
 ): Promise<Readonly<Record<string, number>>> {
   const { signaling } = options;
   // These two may fail, and nothing is changed then.
-  const rules = await accessOf(options);
+  const putInForce = await rules.prepare(options);
   const change = await aetherlight?.replace(
     signaling.type === "tty" ? { baseUrls: [], ingressUrls: [] } : signaling,
   );
   for (const route of change?.endedRoutes ?? []) {
     node.drainRoute(route, "the config file names its peer no more");
   }
-  access.replace(rules);
+  putInForce();
   trust.allowedPeers = options.allowedPeers;
   configureLogging(options.logging);
   const { added, removed, kept } = await forwards.replace(

@@ -41,6 +41,8 @@ export interface ProxyOptions extends NodeOptions {
   /** What `exec:name` runs. */
   readonly commands: readonly ExecCommand[];
   readonly proxyRules: readonly ProxyRule[];
+  readonly policyPath: string | undefined;
+  readonly auditLogPath: string | undefined;
   readonly signaling: SignalingOptions;
   /** How long what is open outlives the other node's being unreachable, in ms, where it was told. */
   readonly hold: number | undefined;
@@ -127,6 +129,7 @@ Commands:
   aetherport completions --help    completion for bash, zsh and fish
   aetherport config --help         the config file
   aetherport forward --help        forwards of a running node
+  aetherport policy --help         rules for --policy: checked, tried out, examples
   aetherport signal --help         the signaling server
   aetherport status --help         running nodes, their links and forwards`;
 
@@ -238,6 +241,8 @@ export function proxyFlags(routes = new Routes()): Option[] {
       "let the other node run this command, as exec:name, over its stdin and stdout; repeatable",
       parseExecCommand,
     ),
+    new Option("--policy <file>", "the rules of who may reach what, before those of --allow"),
+    new Option("--audit-log <file>", "append a line of JSON for each open, refusal and close"),
     new PeerListOption(
       "-R, --reverse <[rhost:]rport:host:port>",
       "let the other node listen there, reach a target from here; repeatable",
@@ -339,6 +344,8 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
   reverse?: RoutedReverse[][];
   allowListen?: AllowRule[];
   proxyProtocol?: ProxyRule[];
+  policy?: string;
+  auditLog?: string;
   signalType?: "tty" | "aetherlight";
   aetherlightBaseUrl?: string[];
   aetherlightIngressUrl?: string[];
@@ -349,15 +356,16 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
 }
 
 function readOptions(raw: RawOptions): ProxyOptions {
-  const { allow = [], allowListen = [], stdio } = raw;
+  const { allow = [], allowListen = [], stdio, policy: policyPath, auditLog: auditLogPath } = raw;
   const commands = readCommands(raw.allowExec ?? []);
   const execRules = commands.map(({ name }) => ({ kind: "exec", name }) as const);
   const allows = [...allow, ...allowListen, ...execRules];
   const forwards = [...raw.forward?.flat() ?? [], ...readSocks(raw)];
   const reverses = raw.reverse?.flat() ?? [];
-  if (forwards.length + reverses.length + allows.length === 0 && stdio === undefined) {
+  const isIngress = allows.length > 0 || policyPath !== undefined;
+  if (forwards.length + reverses.length === 0 && stdio === undefined && !isIngress) {
     throw new BadInput(
-      "nothing to do: give --forward, --socks or --allow (aetherport --help has examples)",
+      "nothing to do: give --forward, --socks, --allow or --policy (aetherport --help has examples)",
     );
   }
   const urls = raw.aetherlightIngressUrl ?? [];
@@ -373,6 +381,8 @@ function readOptions(raw: RawOptions): ProxyOptions {
     allows,
     commands,
     proxyRules: raw.proxyProtocol ?? [],
+    policyPath,
+    auditLogPath,
     signaling,
     hold: raw.hold,
     udpIdle: raw.udpIdle,

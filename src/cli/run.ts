@@ -18,6 +18,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   cert: async () => (await import("./cert_command.ts")).certCommand(),
   config: async () => (await import("./config_command.ts")).configCommand(),
   forward: async () => (await import("./forward_command.ts")).forwardCommand(),
+  policy: async () => (await import("./policy_command.ts")).policyCommand(),
   signal: async () => (await import("./signal_command.ts")).signalCommand(),
   status: async () => (await import("./status_command.ts")).statusCommand(),
   completions: loadCompletions,

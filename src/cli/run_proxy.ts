@@ -1,13 +1,11 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
-import type { Access } from "../access/access.ts";
-import { AllowList } from "../access/allow_list.ts";
-import { ReplaceableAccess } from "../access/replaceable_access.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { CommandRunner } from "../forward/command_runner.ts";
 import { Node } from "../node/node.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
+import { openAccess } from "./node_access.ts";
 import { openIdentities } from "./node_identities.ts";
 import { closeAll, runSession } from "./node_session.ts";
 import type { Signaling, SignalingParts } from "./node_signaling.ts";
@@ -38,7 +36,8 @@ async function runNode(
   const following = config === undefined ? undefined : await follow(config, running.promise);
   const identities = await openIdentities(options);
   const commands = new CommandRunner(options.commands);
-  const access = new ReplaceableAccess(accessOf(options));
+  const rules = await openAccess(options);
+  const { access } = rules;
   const { proxyRules, udpIdle, stdio, reverses } = options;
   const node = new Node({ access, pool, commands, proxyRules, udpIdle });
   let signaling: Signaling | undefined;
@@ -68,7 +67,7 @@ async function runNode(
       notifyReady(status.text);
       startWatchdog();
     });
-    running.resolve({ node, forwards, aetherlight, trust, access, accessOf, status });
+    running.resolve({ node, forwards, aetherlight, trust, rules, status });
     // Signals are heard before there is a socket that is to be removed.
     const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);
     ended.catch(() => {});
@@ -93,11 +92,6 @@ function untilEnded(
 ): Promise<void> {
   if (stdio === undefined) return untilStopped();
   return Promise.race([joinStdio(stdio, parts), untilStdioStopped()]);
-}
-
-/** The rules that the options make. */
-function accessOf({ allows }: ProxyOptions): Access {
-  return new AllowList(allows);
 }
 
 /** What follows a config file is loaded by those only that have one. */

@@ -1,12 +1,18 @@
 /** The ingress side of datagrams: judges each flow that a peer opens, and gives it a socket. */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer } from "../access/access.ts";
+import {
+  type Access,
+  type AccessPeer,
+  type FlowDirection,
+  freeGrant,
+  type Grant,
+} from "../access/access.ts";
 import type { UdpTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import type { DatagramHandler, DatagramSockets, SocketAddress } from "../socket/datagram.ts";
-import { parseEndpoint, SpecError } from "../socket/endpoint.ts";
+import { formatEndpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
 import { DatagramChannel } from "../tunnel/datagram_channel.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 import { DatagramBatch, type DatagramRoute, userSocket } from "./datagram_batch.ts";
@@ -64,8 +70,16 @@ export class DatagramIngress {
     };
     if ("code" in target) return refuse(target.code, target.reason);
     const flow = new IngressFlow(datagrams, { batch: this.#batch, table: this.#tableOf(link) });
+    const permit = (addresses: readonly string[]) => {
+      const end = (reason: string) => flow.expire(reason);
+      const { access } = this.#options;
+      const admission = access.admit({ peer: asking, wanted: target, addresses, end });
+      if (!admission.isAllowed) throw new DialError("denied", admission.reason);
+      flow.grant = admission.grant;
+      return admission.addresses;
+    };
     try {
-      await flow.open(target, await this.#options.sockets());
+      await flow.open(target, { permit, sockets: await this.#options.sockets() });
     } catch (error) {
       if (flow.isClosed) return;
       const { code, message } = error instanceof DialError
@@ -88,7 +102,7 @@ export class DatagramIngress {
   #judge(label: string, peer: AccessPeer): UdpTarget | { code: RefusalCode; reason: string } {
     try {
       const wanted: UdpTarget = { kind: "udp", ...parseEndpoint(label) };
-      const verdict = this.#options.access.judge({ peer, wanted });
+      const verdict = this.#options.access.judgeUnresolved({ peer, wanted });
       return verdict.isAllowed ? wanted : { code: "denied", reason: verdict.reason };
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
@@ -104,7 +118,13 @@ class IngressFlow implements DatagramHandler, Expiring {
   readonly #table: FlowTable<IngressFlow>;
   readonly #abort = new AbortController();
   readonly #waiting = new WaitingDatagrams();
+  /** What it was admitted with. */
+  grant: Grant = freeGrant;
   #route: DatagramRoute | undefined;
+  /** In each direction, whether a datagram waits for its share: others are dropped. */
+  readonly #isHeld = { up: false, down: false };
+  readonly #moved = { up: 0, down: 0 };
+  #endReason = "finished";
 
   constructor(
     datagrams: DatagramChannel,
@@ -125,11 +145,19 @@ class IngressFlow implements DatagramHandler, Expiring {
   }
 
   /** Resolves the target's name, and binds. Rejects with a DialError, or why it cannot bind. */
-  async open({ host, port }: UdpTarget, sockets: DatagramSockets): Promise<void> {
+  async open(
+    { host, port }: UdpTarget,
+    { sockets, permit }: {
+      readonly sockets: DatagramSockets;
+      readonly permit: (addresses: readonly string[]) => readonly string[];
+    },
+  ): Promise<void> {
     const { signal } = this.#abort;
-    const [address] = await resolveHost(host, { signal, deadline: Date.now() + resolveTimeout });
-    if (address === undefined) throw new DialError("unresolved", `${host} has no address`);
+    const all = await resolveHost(host, { signal, deadline: Date.now() + resolveTimeout });
     if (this.isClosed) return;
+    const [address] = permit(all);
+    if (address === undefined) throw new DialError("unresolved", `${host} has no address`);
+    this.grant.handleDialled(formatEndpoint({ host: address, port }));
     const local = localAddressFor(address);
     const socket = await sockets.bind({ address: local, handler: this, ...userSocket });
     if (this.isClosed) return void socket.close();
@@ -141,12 +169,14 @@ class IngressFlow implements DatagramHandler, Expiring {
     if (this.isClosed) return;
     this.#abort.abort();
     this.#table.delete(this);
+    this.grant.release({ how: this.#endReason, ...this.#moved });
     this.#waiting.take();
     void this.#route?.socket.close();
     this.#route = undefined;
   }
 
   expire(reason: string): void {
+    this.#endReason = reason;
     this.close();
     this.#datagrams.reset(reason);
   }
@@ -165,7 +195,7 @@ class IngressFlow implements DatagramHandler, Expiring {
     let at = start;
     do {
       const segmentEnd = Math.min(end, at + segmentLength);
-      this.#datagrams.send(bytes, at, segmentEnd);
+      if (this.#mayPass("down", segmentEnd - at)) this.#datagrams.send(bytes, at, segmentEnd);
       at = segmentEnd;
     } while (at < end);
   }
@@ -183,8 +213,22 @@ class IngressFlow implements DatagramHandler, Expiring {
     }
   }
 
+  /** Nothing waits here: what is over the limit is lost, as on any path. */
+  #mayPass(direction: FlowDirection, length: number): boolean {
+    const { pace } = this.grant;
+    if (this.#isHeld[direction]) return false;
+    this.#moved[direction] += length;
+    if (pace === undefined) return true;
+    this.#isHeld[direction] = true;
+    const release = () => this.#isHeld[direction] = false;
+    // It rejects where the flow is to end, which that is told by itself.
+    pace.spend(direction, length).then(release, release);
+    return true;
+  }
+
   #send(bytes: Uint8Array, start: number, end: number): void {
     this.#table.touch(this);
+    if (!this.#mayPass("up", end - start)) return;
     if (this.#route === undefined) this.#waiting.add(bytes, start, end);
     else this.#batch.send(this.#route, bytes, start, end);
   }

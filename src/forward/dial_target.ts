@@ -18,23 +18,26 @@ const maxAddressCount = 8;
 export interface DialTargetOptions {
   /** Gives up early. */
   readonly signal: AbortSignal;
-  /** Starts the command of that name. Throws {@link DialError}. */
-  readonly startCommand: (name: string) => Connection;
+  /** Starts the command of that name. Throws {@link DialError}; there is none unless given. */
+  readonly startCommand?: (name: string) => Connection;
+  /**
+   * Is given all addresses of a host, once, and returns those that may be dialled: no others are; none
+   * where nothing but an address is dialled. What it throws ends the dial.
+   */
+  readonly permit?: (addresses: readonly string[]) => readonly string[];
+  /** All addresses of a name; the system's resolver unless given. */
+  readonly lookup?: (name: string) => Promise<string[]>;
 }
 
 /** Dials the target. Throws {@link DialError}. */
 export async function dialTarget(
   target: StreamTarget,
-  { signal, startCommand }: DialTargetOptions,
+  options: DialTargetOptions,
 ): Promise<Connection> {
-  switch (target.kind) {
-    case "tcp":
-      return await dialEndpoint(target, signal);
-    case "unix":
-      return await dialPath(target.path, signal);
-    case "exec":
-      return startCommand(target.name);
-  }
+  const { signal, permit, startCommand = noCommand } = options;
+  if (target.kind === "tcp") return await dialEndpoint(target, options);
+  permit?.([]);
+  return target.kind === "unix" ? await dialPath(target.path, signal) : startCommand(target.name);
 }
 
 async function dialPath(path: string, signal: AbortSignal): Promise<Connection> {
@@ -46,9 +49,12 @@ async function dialPath(path: string, signal: AbortSignal): Promise<Connection> 
   }
 }
 
-async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Connection> {
+async function dialEndpoint(
+  target: Endpoint,
+  { signal, permit = (all) => all, lookup = systemLookup }: DialTargetOptions,
+): Promise<Connection> {
   const deadline = Date.now() + dialTimeout;
-  const addresses = await resolveHost(target.host, { signal, deadline });
+  const addresses = permit(await resolveHost(target.host, { signal, deadline, lookup }));
   let failure = new DialError("unresolved", `${target.host} has no address`);
   for (const [position, address] of addresses.entries()) {
     const share = (deadline - Date.now()) / (addresses.length - position);
@@ -67,7 +73,9 @@ async function dialEndpoint(target: Endpoint, signal: AbortSignal): Promise<Conn
 /** The addresses a host means, in the order they are tried. Rejects with a {@link DialError}. */
 export async function resolveHost(
   host: string,
-  { signal, deadline }: { signal: AbortSignal; deadline: number },
+  { signal, deadline, lookup = systemLookup }:
+    & { readonly deadline: number }
+    & Pick<DialTargetOptions, "signal" | "lookup">,
 ): Promise<string[]> {
   if (isThisHost(host)) return host.includes(":") ? ["::1", "127.0.0.1"] : ["127.0.0.1", "::1"];
   if (canonicalAddress(host) !== undefined) return [host];
@@ -76,9 +84,8 @@ export async function resolveHost(
   const giveUp = () => reject(new DialError("timeout", `${host} did not resolve in time`));
   limit.addEventListener("abort", giveUp, { once: true });
   try {
-    const { lookup } = await import("node:dns/promises");
-    const found = await Promise.race([lookup(host, { all: true }), gaveUp]);
-    return found.slice(0, maxAddressCount).map(({ address }) => address);
+    const found = await Promise.race([lookup(host), gaveUp]);
+    return found.slice(0, maxAddressCount);
   } catch (error) {
     if (error instanceof DialError) throw error;
     throw new DialError("unresolved", `${host} does not resolve`);
@@ -89,6 +96,15 @@ export async function resolveHost(
 
 function overdue(): DialError {
   return new DialError("timeout", "the target did not answer in time");
+}
+
+function noCommand(name: string): never {
+  throw new DialError("denied", `there is no command ${name}`);
+}
+
+async function systemLookup(name: string): Promise<string[]> {
+  const { lookup } = await import("node:dns/promises");
+  return (await lookup(name, { all: true })).map(({ address }) => address);
 }
 
 function toDialError(error: unknown): DialError {

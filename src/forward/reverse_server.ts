@@ -1,6 +1,6 @@
 /** Listening for other nodes: who asks is judged, and what comes goes back over the link it asked on. */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer } from "../access/access.ts";
+import { type Access, type AccessPeer, freeGrant, type Grant } from "../access/access.ts";
 import { Budget } from "../budget.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel, Link } from "../link/link.ts";
@@ -44,7 +44,8 @@ export class ReverseServer {
     const requests = this.#requests.get(link) ?? new Set();
     const request = new ListenRequest(channel, {
       peer: peer.name,
-      judge: (wanted) => this.#judge(wanted, { link, peer, count: listeningCount(requests) }),
+      admit: (wanted, end) =>
+        this.#admit(wanted, { link, peer, count: listeningCount(requests), end }),
       onConnection: (connection, id) =>
         void serveReversed(connection, {
           ...{ link, id, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
@@ -69,17 +70,22 @@ export class ReverseServer {
     for (const link of [...this.#requests.keys()]) this.release(link);
   }
 
-  #judge(
+  #admit(
     wanted: Endpoint,
-    { link, peer, count }: ReverseClient & { readonly count: number },
-  ): Refusal | undefined {
+    { link, peer, count, end }: ReverseClient & {
+      readonly count: number;
+      readonly end: (reason: string) => void;
+    },
+  ): Refusal | Grant {
     if (link.state === "draining") return { code: "exhausted", reason: "this link is ending" };
     if (count >= maxListeningCount) {
       const reason = `a link may have ${maxListeningCount} listeners at most`;
       return { code: "exhausted", reason };
     }
-    const verdict = this.#access.judge({ peer, wanted: { kind: "listen", ...wanted } });
-    return verdict.isAllowed ? undefined : { code: "denied", reason: verdict.reason };
+    const admission = this.#access.admit({
+      ...{ peer, wanted: { kind: "listen", ...wanted }, addresses: [], end },
+    });
+    return admission.isAllowed ? admission.grant : { code: "denied", reason: admission.reason };
   }
 }
 
@@ -94,7 +100,8 @@ interface Refusal {
 
 interface ListenRequestOptions {
   readonly peer: string;
-  readonly judge: (wanted: Endpoint) => Refusal | undefined;
+  /** Admits it, until the reason for its end is told; or refuses. */
+  readonly admit: (wanted: Endpoint, end: (reason: string) => void) => Refusal | Grant;
   readonly onConnection: (connection: Parameters<typeof serveReversed>[0], id: string) => void;
   readonly onClosed: () => void;
 }
@@ -104,6 +111,9 @@ class ListenRequest {
   readonly #channel: Channel;
   readonly #options: ListenRequestOptions;
   #forward: TcpForward | undefined;
+  /** What it was admitted with. */
+  #grant: Grant = freeGrant;
+  #endReason = "finished";
   #isAnswered = false;
   #isClosed = false;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -138,7 +148,15 @@ class ListenRequest {
       const { addresses } = this.#forward;
       this.#log("no longer listening on {addresses} for {peer}", "reverse-closed", addresses);
     }
+    this.#grant.release({ how: this.#endReason, up: 0, down: 0 });
     this.#options.onClosed();
+  }
+
+  /** It is no longer allowed. */
+  #end(reason: string): void {
+    this.#endReason = reason;
+    this.#refuse({ code: "denied", reason });
+    this.close();
   }
 
   #handleRequest(text: string): void {
@@ -155,11 +173,13 @@ class ListenRequest {
   #listen(id: string): Refusal | undefined {
     try {
       const wanted = parseListenLabel(this.#channel.label);
-      const refusal = this.#options.judge(wanted);
-      if (refusal !== undefined) return refusal;
+      const admitted = this.#options.admit(wanted, (reason) => this.#end(reason));
+      if ("code" in admitted) return admitted;
+      this.#grant = admitted;
       const { onConnection } = this.#options;
       this.#forward = new TcpForward(wanted, (connection) => onConnection(connection, id));
       const { addresses } = this.#forward;
+      this.#grant.handleDialled(addresses.join(" and "));
       this.#log("listening on {addresses} for {peer}", "reverse-bound", addresses);
       this.#channel.sendText(writeListening(addresses));
       return undefined;

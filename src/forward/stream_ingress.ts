@@ -1,15 +1,24 @@
 /** The ingress side of streams: judges, dials and relays each one that a peer opens. */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer } from "../access/access.ts";
+import {
+  type Access,
+  type AccessPeer,
+  type Admission,
+  freeGrant,
+  type Grant,
+} from "../access/access.ts";
 import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
+import type { Connection } from "../socket/connection.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
 import { CommandRunner } from "./command_runner.ts";
 import { DialError } from "./dial_error.ts";
 import { dialTarget } from "./dial_target.ts";
+import { filterOf } from "./filters/filter_of.ts";
+import { pacedConnection } from "./paced_connection.ts";
 import { greetTarget, type ProxyRule } from "./proxy_protocol.ts";
 import { relay } from "./relay.ts";
 import { parseReversedLabel } from "./reverse_protocol.ts";
@@ -32,37 +41,35 @@ export interface StreamIngressOptions {
 
 const noCommands = new CommandRunner([]);
 
+/** What may be dialled, and whether it is to be admitted first. */
+interface Judged {
+  readonly target: StreamTarget;
+  readonly isReversed: boolean;
+}
+
 /** Serves one channel until its stream is over. Never throws. */
 export async function serveStreamChannel(
   channel: Channel,
   options: StreamIngressOptions,
 ): Promise<void> {
-  const { peer: asking, pool, proxyRules: rules = [], commands = noCommands } = options;
-  const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), { pool });
-  const { name: peer } = asking;
-  const target = judge(channel, options);
-  if ("code" in target) {
-    refuse(port, { peer, target: channel.label, ...target });
-    return;
-  }
+  const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), options);
+  const { name: peer } = options.peer;
+  const judged = judge(channel, options);
+  if ("code" in judged) return refuse(port, { peer, target: channel.label, ...judged });
+  const target = formatTarget(judged.target);
   const abort = new AbortController();
   void port.closed.then(() => abort.abort());
+  const admitting = new AdmittedDial(judged, { ...options, port });
+  let moved = { sent: 0, received: 0 };
+  let how = "given up";
   try {
-    const connection = await dialTarget(target, {
-      signal: abort.signal,
-      startCommand: (name) => commands.start(name, peer),
-    });
-    await greetTarget(connection, { rules, target, peer: asking, client: port.client });
+    const connection = await connect(judged.target, { ...options, port, admitting, abort });
     port.stream.accept();
-    const { closed, sent, received } = await relay(connection, port, { pool });
-    const how = closed.how === "finished" ? "finished" : closed.reason;
+    const { closed, ...rest } = await relay(connection, port, options);
+    moved = rest;
+    how = closed.how === "finished" ? "finished" : closed.reason;
     log.debug("{target} for {peer}: {how}, {sent} bytes out, {received} in", {
-      event: "stream-closed",
-      target: formatTarget(target),
-      peer,
-      how,
-      sent,
-      received,
+      ...{ event: "stream-closed", target, peer, how, ...moved },
     });
   } catch (error) {
     // The other side gave up while its target was dialled.
@@ -70,26 +77,92 @@ export async function serveStreamChannel(
     const { code, message } = error instanceof DialError
       ? error
       : new DialError("unreachable", String(error));
-    refuse(port, { peer, target: formatTarget(target), code, reason: message });
+    how = message;
+    refuse(port, { peer, target, code, reason: message });
+  } finally {
+    admitting.grant.release({ how, up: moved.received, down: moved.sent });
+  }
+}
+
+/** The target, behind what its rule has to say of the stream. Throws {@link DialError}. */
+async function connect(
+  target: StreamTarget,
+  { peer, pool, port, admitting, abort, commands = noCommands, proxyRules: rules = [] }:
+    & StreamIngressOptions
+    & {
+      readonly port: StreamPort;
+      readonly admitting: AdmittedDial;
+      readonly abort: AbortController;
+    },
+): Promise<Connection> {
+  const connection = await dialTarget(target, {
+    signal: abort.signal,
+    startCommand: (name) => commands.start(name, peer.name),
+    permit: (addresses) => admitting.permit(addresses),
+  });
+  const { grant } = admitting;
+  grant.handleDialled(connection.remote);
+  await greetTarget(connection, { rules, target, peer, client: port.client });
+  const paced = pacedConnection(connection, grant);
+  if (grant.content === undefined) return paced;
+  return filterOf(grant.content)(paced, {
+    ...{ peer, pool, ruleName: grant.rule },
+    onJudged: (summary, isAllowed) => grant.handleJudged(summary, isAllowed),
+    breakOff: (reason) => port.stream.reset(reason),
+  });
+}
+
+/** A target whose addresses are judged as they become known. */
+class AdmittedDial {
+  readonly #judged: Judged;
+  readonly #options: { readonly access: Access; readonly peer: AccessPeer; port: StreamPort };
+  #admission: Admission | undefined;
+
+  constructor(
+    judged: Judged,
+    options: { readonly access: Access; readonly peer: AccessPeer; readonly port: StreamPort },
+  ) {
+    this.#judged = judged;
+    this.#options = options;
+  }
+
+  /** What was admitted; one that limits nothing where nothing was. */
+  get grant(): Grant {
+    return this.#admission?.isAllowed === true ? this.#admission.grant : freeGrant;
+  }
+
+  /** The addresses that may be dialled. Throws {@link DialError}. */
+  permit(addresses: readonly string[]): readonly string[] {
+    const { target: wanted, isReversed } = this.#judged;
+    // This node itself asked for it.
+    if (isReversed) return addresses;
+    const { access, peer, port } = this.#options;
+    const end = (reason: string) => port.stream.reset(reason);
+    this.#admission = access.admit({ peer, wanted, addresses, end });
+    if (this.#admission.isAllowed) return this.#admission.addresses;
+    throw new DialError("denied", this.#admission.reason);
   }
 }
 
 function judge(
   channel: Channel,
   { access, peer, reversedTarget }: StreamIngressOptions,
-): StreamTarget | { code: RefusalCode; reason: string } {
+): Judged | { code: RefusalCode; reason: string } {
   if (channel.protocol !== tcpProtocol) {
     return { code: "malformed", reason: `this node does not speak ${quote(channel.protocol)}` };
   }
   const id = parseReversedLabel(channel.label);
   if (id !== undefined) {
     // This node asked for it: that is the permission, for this target alone.
-    return reversedTarget?.(id) ?? { code: "denied", reason: "this node asked for nothing such" };
+    const target = reversedTarget?.(id);
+    if (target !== undefined) return { target, isReversed: true };
+    return { code: "denied", reason: "this node asked for nothing such" };
   }
   try {
     const target = parseStreamTarget(channel.label);
-    const verdict = access.judge({ peer, wanted: target });
-    return verdict.isAllowed ? target : { code: "denied", reason: verdict.reason };
+    const verdict = access.judgeUnresolved({ peer, wanted: target });
+    if (verdict.isAllowed) return { target, isReversed: false };
+    return { code: "denied", reason: verdict.reason };
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     return { code: "malformed", reason: error.message };

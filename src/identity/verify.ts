@@ -43,8 +43,19 @@ export interface Peer extends NodeNames {
   readonly publicKey: Uint8Array;
   /** SHA-256 of the certificate, "AB:CD:...". */
   readonly fingerprint: string;
+  /** Of the certificate: hexadecimal, upper case. */
+  readonly serialNumber: string;
+  /** The authorities that vouch for it, the nearest first; none where nobody does. */
+  readonly authorities: readonly PeerAuthority[];
   /** When the first certificate of the chain ends; milliseconds since 1970. */
   readonly notAfter: number;
+}
+
+/** An authority in a peer's chain. */
+export interface PeerAuthority {
+  readonly name: string | undefined;
+  /** SHA-256 of its certificate, "AB:CD:...". */
+  readonly fingerprint: string;
 }
 
 /** A peer, or the reason for refusing it: one line, safe to log. */
@@ -299,6 +310,11 @@ function peerOf(
     vouchedBy: "chain",
     publicKey: leaf.spki,
     fingerprint: fingerprintOf(leaf.der),
+    serialNumber: leaf.serialNumber,
+    authorities: path.slice(1).map(({ subjectName, der }) => ({
+      name: subjectName,
+      fingerprint: fingerprintOf(der),
+    })),
     notAfter: Math.min(...path.map(({ notAfter }) => notAfter)),
   };
 }

@@ -96,6 +96,21 @@ Deno.test("the link may be measured where a rule says so, and by no other", () =
   equal(allows(["bench", "nas:80"], "nas:80"), true);
 });
 
+Deno.test("a name leads to this host where it does, but not near it, unless any host is allowed", () => {
+  const admitted = (rule: string, ...addresses: string[]) => {
+    const wanted = parseTarget("nas.local:80");
+    const end = () => {};
+    const admission = new AllowList([parseAllowRule(rule)])
+      .admit({ peer: somePeer, wanted, addresses, end });
+    return admission.isAllowed ? admission.addresses : "refused";
+  };
+  const addresses = ["169.254.169.254", "192.168.1.5", "fe80::1", "127.0.1.1", "ff02::1"];
+  deepEqual(admitted("nas.local:80", ...addresses), ["192.168.1.5", "127.0.1.1"]);
+  deepEqual(admitted("*:80", ...addresses), addresses);
+  equal(admitted("nas.local:80", "169.254.169.254"), "refused");
+  equal(admitted("nas.local:80", "64:ff9b::a9fe:a9fe"), "refused");
+});
+
 Deno.test("one of several rules is enough", () => {
   const rules = ["10.0.0.5:80", "nas.local:*"];
   equal(allows(rules, "10.0.0.5:80"), true);

@@ -1,20 +1,7 @@
-import { equal, ok } from "node:assert/strict";
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import { DialError } from "../../src/forward/dial_error.ts";
-import { dialTarget as dial } from "../../src/forward/dial_target.ts";
-import type { StreamTarget } from "../../src/access/target.ts";
-import type { Connection } from "../../src/socket/connection.ts";
+import { dialTarget } from "../../src/forward/dial_target.ts";
 import { closedPort, closeQuietly, Service } from "../fakes/sockets.ts";
-
-/** Where there are no commands. */
-function dialTarget(
-  target: StreamTarget,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<Connection> {
-  const startCommand = () => {
-    throw new DialError("unreachable", "there are none");
-  };
-  return dial(target, { signal, startCommand });
-}
 
 const never = new AbortController().signal;
 
@@ -85,4 +72,33 @@ Deno.test("a dial that is given up while nobody answers fails at once", {
   ok((await failing).code !== "timeout");
   filling.forEach(closeQuietly);
   listener.close();
+});
+
+Deno.test("a name is resolved once, and of its addresses only those permitted are dialled", async () => {
+  using service = Service.echo("127.0.0.1");
+  const answers = [["127.0.0.9", "127.0.0.1"], ["127.0.0.9"]];
+  const asked: (readonly string[])[] = [];
+  const connection = await dialTarget({ kind: "tcp", host: "flip.example", port: service.port }, {
+    signal: never,
+    lookup: () => Promise.resolve(answers.shift() ?? []),
+    permit: (addresses) => {
+      asked.push(addresses);
+      return addresses.filter((address) => address === "127.0.0.1");
+    },
+  });
+  equal(connection.remote, `127.0.0.1:${service.port}`);
+  connection.close();
+  deepEqual(asked, [["127.0.0.9", "127.0.0.1"]]);
+  equal(answers.length, 1);
+});
+
+Deno.test("a resolver that answers otherwise the next time changes nothing of what was judged", async () => {
+  using service = Service.echo("127.0.0.1");
+  let lookupCount = 0;
+  const lookup = () => Promise.resolve(lookupCount++ === 0 ? ["127.0.0.9"] : ["127.0.0.1"]);
+  const target = { kind: "tcp", host: "flip.example", port: service.port } as const;
+  // Nobody listens at the address that was judged; where it leads now, somebody does.
+  const permit = (addresses: readonly string[]) => addresses;
+  await rejects(dialTarget(target, { signal: never, lookup, permit }), { code: "unreachable" });
+  equal(lookupCount, 1);
 });

@@ -2,7 +2,11 @@ import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
-import { type Certificate, parseCertificate } from "../../src/identity/certificate.ts";
+import {
+  type Certificate,
+  fingerprintOf,
+  parseCertificate,
+} from "../../src/identity/certificate.ts";
 import { judgeByKeyId } from "../../src/identity/judge.ts";
 import { keyIdOf } from "../../src/identity/key_id.ts";
 import { writePem } from "../../src/identity/pem.ts";
@@ -637,6 +641,12 @@ Deno.test("a verified peer has the certificate's name, labels, key id and earlie
   assert.equal(verdict.peer.labels.get("site"), "berlin \u00e4");
   assert.equal(verdict.peer.keyId, keyIdOf(node.key.spki));
   assert.equal(verdict.peer.vouchedBy, "chain");
+  assert.deepEqual(verdict.peer.authorities, [{
+    name: trusted.map(certificateOf)[0]?.subjectName,
+    fingerprint: trusted.map(fingerprintOf)[0],
+  }]);
+  const [leaf] = presented.chain.map(certificateOf);
+  assert.equal(verdict.peer.serialNumber, leaf?.serialNumber);
   assert.ok(verdict.peer.notAfter <= Date.now() + 60_000);
 });
 
@@ -649,6 +659,7 @@ Deno.test("a certificate that stands for its key alone needs no issuer, and only
   const verdict = peerOfCertificate(certificate);
   assert.ok(verdict.ok);
   assert.equal(verdict.peer.vouchedBy, "key");
+  assert.deepEqual(verdict.peer.authorities, []);
   assert.equal(verdict.peer.keyId, keyIdOf(node.key.spki));
   assert.ok(!peerOfCertificate(certificate.subarray(1)).ok);
 });
@@ -700,3 +711,9 @@ Deno.test("20,000 mutated certificates throw nothing and are not accepted", () =
     { numRuns: 20_000 },
   );
 });
+
+function certificateOf(der: Uint8Array): Certificate {
+  const parsed = parseCertificate(der);
+  if (!parsed.ok) throw new Error(parsed.reason);
+  return parsed.value;
+}

@@ -2,14 +2,13 @@
  * Filters look into a stream between the other node and its target, at the ingress: what they take
  * for the connection to the target looks like one, and hands on only what was judged.
  */
+import type { AccessPeer } from "../../access/access.ts";
 import type { BufferPool } from "../../buffer_pool.ts";
 import type { Connection } from "../../socket/connection.ts";
 
 /** Whose stream it is, and who is told of what is refused. */
 export interface FilterContext {
-  /** The other node's name, by its certificate; undefined on a link without. */
-  readonly peerName: string | undefined;
-  readonly peerLabels: Readonly<Record<string, string>>;
+  readonly peer: AccessPeer;
   /** The rule that allowed the stream, as refusals name it. */
   readonly ruleName: string;
   readonly pool: BufferPool;

@@ -1,15 +1,8 @@
 /** TLS under a rule: what the ClientHello asks for is judged, and the encryption is left alone. */
+import type { TlsRule } from "../../access/content_rule.ts";
 import { maxClientHelloLength, parseClientHello } from "./client_hello.ts";
 import type { Filter } from "./filter.ts";
 import { prefaceFilter, type PrefaceVerdict } from "./preface_filter.ts";
-
-/** `[rule.tls]`: all that is named has to hold. */
-export interface TlsRule {
-  /** Server names; `*` stands for anything within a label. */
-  readonly sni?: readonly string[];
-  /** Protocols of which the client has to offer no other. */
-  readonly alpn?: readonly string[];
-}
 
 /** A record's header may stand before every byte. */
 const maxLength = 6 * maxClientHelloLength;

@@ -3,6 +3,7 @@ import { BufferPool } from "../../../src/buffer_pool.ts";
 import type { Filter, FilterContext } from "../../../src/forward/filters/filter.ts";
 import { fromLatin1, latin1 } from "../../../src/forward/filters/http/llhttp.ts";
 import type { Connection } from "../../../src/socket/connection.ts";
+import { vouchedPeer } from "../../fakes/sample_specs.ts";
 import { FakeConnection } from "../../fakes/fake_connection.ts";
 
 /** One stream under a filter. */
@@ -17,8 +18,7 @@ export class FilterStage {
 
   constructor(filter: Filter, changes: Partial<FilterContext> = {}) {
     this.connection = filter(this.target, {
-      peerName: "web-1",
-      peerLabels: { team: "red" },
+      peer: vouchedPeer("web-1", { team: "red" }),
       ruleName: "the rule",
       pool: this.pool,
       onJudged: (summary, isAllowed) => this.judged.push(`${isAllowed ? "+" : "-"}${summary}`),

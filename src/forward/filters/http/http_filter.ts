@@ -13,7 +13,8 @@ import {
   usableTrailers,
   valuesOf,
 } from "./http_request.ts";
-import { HttpJudge, type HttpRule } from "./http_rule.ts";
+import type { HttpRule } from "../../../access/content_rule.ts";
+import { HttpJudge } from "./http_rule.ts";
 import { fromLatin1, type HttpField, type HttpHead, HttpParser } from "./llhttp.ts";
 import { writeAnswer, writeRequestHead, writeTrailers } from "./write_head.ts";
 

@@ -1,22 +1,7 @@
 /** What a rule says of HTTP requests, and whether one is allowed by it. */
+import type { HttpRule } from "../../../access/content_rule.ts";
 import type { HttpRequest } from "./http_request.ts";
 import { valuesOf } from "./http_request.ts";
-
-/** `[rule.http]`: all that is named has to hold. */
-export interface HttpRule {
-  readonly methods?: readonly string[];
-  /** `*` stands for anything within a label. A port in the request is not looked at. */
-  readonly hosts?: readonly string[];
-  /** `*` stands for anything but a slash, `**` for anything. */
-  readonly paths?: readonly string[];
-  /** Fields that have to be there, and what their values have to be; `*` stands for anything. */
-  readonly headers?: Readonly<Record<string, string>>;
-  /** In bytes. */
-  readonly maxBodyLength?: number;
-  /** Fields that are set in what is handed on, and those that are left out. */
-  readonly setHeaders?: Readonly<Record<string, string>>;
-  readonly removeHeaders?: readonly string[];
-}
 
 /** Judges requests by one rule, whose patterns are made ready once. */
 export class HttpJudge {
@@ -24,15 +9,15 @@ export class HttpJudge {
   readonly #methods: ReadonlySet<string> | undefined;
   readonly #hosts: readonly RegExp[] | undefined;
   readonly #paths: readonly RegExp[] | undefined;
-  readonly #headers: readonly (readonly [name: string, value: RegExp])[];
+  readonly #headers: readonly (readonly [name: string, values: readonly RegExp[]])[];
 
   constructor(rule: HttpRule) {
     this.rule = rule;
     this.#methods = rule.methods && new Set(rule.methods.map((method) => method.toUpperCase()));
     this.#hosts = rule.hosts?.map((host) => pattern(host.toLowerCase(), "."));
     this.#paths = rule.paths?.map((path) => pattern(path, "/"));
-    this.#headers = Object.entries(rule.headers ?? {}).map(([name, value]) =>
-      [name.toLowerCase(), pattern(value, undefined)] as const
+    this.#headers = Object.entries(rule.headers ?? {}).map(([name, values]) =>
+      [name.toLowerCase(), values.map((value) => pattern(value, undefined))] as const
     );
   }
 
@@ -46,9 +31,10 @@ export class HttpJudge {
     }
     const isPathAllowed = path !== undefined && this.#paths?.some((one) => one.test(path));
     if (this.#paths !== undefined && !isPathAllowed) return "this path is not allowed";
-    for (const [name, value] of this.#headers) {
+    for (const [name, patterns] of this.#headers) {
       const values = valuesOf(fields, name);
-      if (values.length === 0 || !values.every((one) => value.test(one))) {
+      const isMatch = (value: string) => patterns.some((one) => one.test(value));
+      if (values.length === 0 || !values.every(isMatch)) {
         return `the header field ${name} is not as it has to be`;
       }
     }

@@ -1,7 +1,7 @@
 /** Heads as this node writes them: what was judged, and nothing that a client wrote between the lines. */
 import type { FilterContext } from "../filter.ts";
 import type { HttpRequest } from "./http_request.ts";
-import type { HttpRule } from "./http_rule.ts";
+import type { HttpRule } from "../../../access/content_rule.ts";
 import { fromLatin1, type HttpField } from "./llhttp.ts";
 
 /** Names that stand for who asks: a client's own never pass. */
@@ -86,9 +86,13 @@ const titles = new Map([
 
 function identityFields(
   { host }: HttpRequest,
-  { peerName, peerLabels }: FilterContext,
+  { peer: { identity } }: FilterContext,
 ): Record<string, string> {
-  const labels = Object.entries(peerLabels).map(([key, value]) => `${key}=${value}`).join(", ");
+  // Where nobody vouches for a name it is a claim, which the target could not tell from others.
+  const vouched = identity?.vouchedBy === "chain" ? identity : undefined;
+  const peerName = vouched?.name;
+  const labels = [...vouched?.labels ?? []].map(([key, value]) => `${key}=${value}`)
+    .join(", ");
   return {
     ...(host === "" ? {} : { "X-Forwarded-Host": host }),
     "X-Forwarded-Proto": "http",

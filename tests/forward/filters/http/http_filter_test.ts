@@ -1,7 +1,7 @@
 /** Requests through the filter: what is judged is what arrives, and nothing else does. */
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { httpFilter } from "../../../../src/forward/filters/http/http_filter.ts";
-import type { HttpRule } from "../../../../src/forward/filters/http/http_rule.ts";
+import type { HttpRule } from "../../../../src/access/content_rule.ts";
 import { FilterStage } from "../filter_stage.ts";
 
 const everything: HttpRule = {};
@@ -262,7 +262,7 @@ for (
 Deno.test("hosts, fields and lengths are matched", async () => {
   const rule: HttpRule = {
     hosts: ["*.example.org"],
-    headers: { "X-Key": "k-*" },
+    headers: { "X-Key": ["k-*"] },
     maxBodyLength: 3,
   };
   const outcomes: [head: string, status: number][] = [

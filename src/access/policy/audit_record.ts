@@ -1,0 +1,31 @@
+/** What the audit log says of a request: who, what, by which rule, how much; never what was said. */
+
+/** One line of the log. Its keys are written in this order. */
+export interface AuditRecord {
+  /** ISO 8601 in UTC. */
+  readonly time: string;
+  /** "request" is of something within a stream that its content rule has judged. */
+  readonly event: "opened" | "refused" | "closed" | "request" | "request-refused";
+  readonly peer: string;
+  /** The peer's key id; null on a link without certificates. */
+  readonly key: string | null;
+  /** Null where no rule decided. */
+  readonly rule: string | null;
+  /** As it was asked for. */
+  readonly target: string;
+  /** What was dialled; null where nothing was. */
+  readonly dialled: string | null;
+  /** Why it was refused, or how it ended. */
+  readonly reason?: string;
+  /** Of a request: its method, host and path, or a server's name. */
+  readonly summary?: string;
+  /** Bytes from the peer to the target. */
+  readonly up?: number;
+  /** Bytes from the target to the peer. */
+  readonly down?: number;
+  /** In seconds. */
+  readonly duration?: number;
+}
+
+/** Takes records; what cannot be written is its own affair. */
+export type AuditSink = (record: AuditRecord) => void;

@@ -1,0 +1,99 @@
+/** The rules that a node is run with: of its flags and files, which are read again on SIGHUP. */
+import { getLogger } from "@logtape/logtape";
+import type { Access } from "../access/access.ts";
+import { AllowList } from "../access/allow_list.ts";
+import { ReplaceableAccess } from "../access/replaceable_access.ts";
+import type { Policy } from "../access/policy/policy.ts";
+import { BadInput } from "../bad_input.ts";
+import { hostAddresses } from "../link/host_addresses.ts";
+import { messageOf } from "../message_of.ts";
+import { AuditLog } from "./audit_log.ts";
+import type { ProxyOptions } from "./proxy_command.ts";
+
+const log = getLogger(["aetherport", "cli"]);
+
+/** What of the options says who may reach what. */
+export type RuleOptions = Pick<ProxyOptions, "allows" | "policyPath" | "auditLogPath">;
+
+/** The rules in force, and how others take their place. */
+export interface NodeRules {
+  readonly access: Access;
+  /**
+   * Reads what the options name; what is returned puts it into force. Rejects with {@link BadInput},
+   * and all stays as it was.
+   */
+  prepare(options: Pick<RuleOptions, "allows">): Promise<() => void>;
+}
+
+/** Reads the rules. Throws {@link BadInput}. */
+export async function openAccess(options: RuleOptions): Promise<NodeRules> {
+  const { allows, policyPath, auditLogPath } = options;
+  if (policyPath !== undefined || auditLogPath !== undefined) return await openControl(options);
+  const access = new ReplaceableAccess(new AllowList(allows));
+  return {
+    access,
+    prepare: ({ allows }) => Promise.resolve(() => access.replace(new AllowList(allows))),
+  };
+}
+
+/** With what a policy needs, which is loaded only then. */
+async function openControl(
+  { allows, policyPath, auditLogPath }: RuleOptions,
+): Promise<NodeRules> {
+  const { AccessControl } = await import("../access/policy/access_control.ts");
+  const { systemClock } = await import("../access/policy/clock.ts");
+  const { emptyPolicy } = await import("../access/policy/policy.ts");
+  const audit = auditLogPath === undefined ? undefined : new AuditLog(auditLogPath);
+  const readPolicy = () =>
+    policyPath === undefined ? Promise.resolve(emptyPolicy) : readPolicyFile(policyPath);
+  let rules = new AllowList(allows);
+  const access = new AccessControl({
+    policy: await readPolicy(),
+    allows: rules,
+    clock: systemClock,
+    ownAddresses: hostAddresses,
+    audit: audit && ((record) => audit.write(record)),
+  });
+  onHangUp(async () => {
+    audit?.reopen();
+    if (policyPath === undefined) return;
+    access.replace(await readPolicy(), rules);
+    log.info("the policy is read anew", { event: "policy-reloaded", file: policyPath });
+  });
+  const prepare = async ({ allows }: Pick<RuleOptions, "allows">) => {
+    const policy = await readPolicy();
+    return () => {
+      rules = new AllowList(allows);
+      access.replace(policy, rules);
+    };
+  };
+  return { access, prepare };
+}
+
+/** Reads a policy file. Throws {@link BadInput}. */
+export async function readPolicyFile(file: string): Promise<Policy> {
+  const { parsePolicy } = await import("../access/policy/parse_policy.ts");
+  return await parsePolicy({ text: await readText(file), file });
+}
+
+/** Reads a file that the user has named. Throws {@link BadInput}. */
+export async function readText(file: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(file);
+  } catch (error) {
+    throw new BadInput(`cannot read ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** Windows has no SIGHUP. What fails is logged, and what held before holds on. */
+function onHangUp(reload: () => Promise<void>): void {
+  if (Deno.build.os === "windows") return;
+  Deno.addSignalListener("SIGHUP", () => {
+    reload().catch((error) => {
+      log.error("not reloaded, what held before holds on: {problem}", {
+        event: "reload-failed",
+        problem: messageOf(error),
+      });
+    });
+  });
+}

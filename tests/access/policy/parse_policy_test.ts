@@ -1,0 +1,148 @@
+import { deepEqual, equal, ok, rejects } from "node:assert/strict";
+import fc from "fast-check";
+import { parsePolicy } from "../../../src/access/policy/parse_policy.ts";
+import { BadInput } from "../../../src/bad_input.ts";
+import { examplePolicy } from "../../../src/cli/example_policy.ts";
+import { policyOf } from "../../fakes/policies.ts";
+
+const allow = '[[rule]]\naction = "allow"\n';
+
+const faults: [text: string, line: number, key: string, expected: string][] = [
+  ["x = ", 1, "column 5", "invalid value"],
+  ["[[rule]\n", 1, "column 8", "expected end of table array"],
+  ["rules = []\n", 1, "rules", "one of the keys revoked, rule"],
+  ['\nrule = "x"\n', 2, "rule", "tables that begin with [[rule]]"],
+  ['[[rule]]\nname = "x"\n', 1, "rule 1, action", 'the key "action"'],
+  ['[[rule]]\naction = "accept"\n', 2, "rule 1, action", '"allow", "deny" or "limit", found'],
+  [`${allow}tagret = 1\n`, 3, "rule 1, tagret", "one of the keys name, action"],
+  [`${allow}\n${allow}name = 5\n`, 6, "rule 2, name", "a text, found 5"],
+  [`${allow}name = "a"\n${allow}name = "a"\n`, 6, "rule 2, name", "a name of its own"],
+  [`${allow}peer = "anna"\n`, 3, "rule 1, peer", "a table with name, label"],
+  [`${allow}peer = { names = "anna" }\n`, 3, "rule 1, peer.names", "one of the keys name"],
+  [`${allow}[rule.peer]\nname = [\n"a", 1]\n`, 4, "rule 1, peer.name", "a text, found 1"],
+  [`${allow}peer.name = []\n`, 3, "rule 1, peer.name", "a list that is not empty"],
+  [`${allow}peer.label.team = 1\n`, 3, "rule 1, peer.label.team", "a text, or a list of texts"],
+  [`${allow}peer.key = "short"\n`, 3, "rule 1, peer.key", "a key id"],
+  [`${allow}target.host = "10.0.0.1/8"\n`, 3, "rule 1, target.host", "without bits beyond"],
+  [`${allow}target.host = "10.*"\n`, 3, "rule 1, target.host", "a pattern"],
+  [`${allow}target.host = "127.1"\n`, 3, "rule 1, target.host", "an address"],
+  [`${allow}target.host = "a b"\n`, 3, "rule 1, target.host", "a name"],
+  [`${allow}target.port = 0\n`, 3, "rule 1, target.port", "a port (1 to 65535)"],
+  [`${allow}target.port = "90-80"\n`, 3, "rule 1, target.port", "a range"],
+  [`${allow}target.port = 80.5\n`, 3, "rule 1, target.port", "a port"],
+  [`${allow}target.unix = "run/x"\n`, 3, "rule 1, target.unix", "begins with /"],
+  [`${allow}target.exec = "rm -rf"\n`, 3, "rule 1, target.exec", "letters, digits"],
+  [`${allow}target.listen = "example.org"\n`, 3, "rule 1, target.listen", "an address or a range"],
+  [`${allow}network = "sctp"\n`, 3, "rule 1, network", '"tcp", "udp"'],
+  [`${allow}time.days = "monday"\n`, 3, "rule 1, time.days", '"mon" to "sun"'],
+  [`${allow}time.hours = "9-17"\n`, 3, "rule 1, time.hours", "hours such as"],
+  [`${allow}time.hours = "09:00-24:30"\n`, 3, "rule 1, time.hours", "hours such as"],
+  [`${allow}time.zone = "Berlin"\n`, 3, "rule 1, time.zone", "an IANA time zone"],
+  [`${allow}time.until = "2026-11-27"\n`, 3, "rule 1, time.until", "without quotes"],
+  [
+    `${allow}time.from = 2026-11-28\ntime.until = 2026-11-27\n`,
+    ...[4, "rule 1, time.until", "a time after from"] as const,
+  ],
+  [`${allow}if = "peer.nmae == 'x'"\n`, 3, "rule 1, if", "column 6: No such key: nmae"],
+  [`${allow}if = "peer.name =="\n`, 3, "rule 1, if", "column 13: Unexpected token: EOF"],
+  [`${allow}if = "target.port"\n`, 3, "rule 1, if", "column 1: it is a int, not a truth value"],
+  [`${allow}if = "target.port == '80'"\n`, 3, "rule 1, if", "column 1: no such overload"],
+  [`${allow}if = '''\ntrue &&\n  x'''\n`, 3, "rule 1, if", "its line 2, column 3"],
+  [`${allow}if = "peer.name.matches('(a+)+')"\n`, 3, "rule 1, if", "column 10: matches is not"],
+  [`${allow}limit.connections = 0\n`, 3, "rule 1, limit.connections", "a whole number from 1"],
+  [`${allow}limit.bytes = "10 gigs"\n`, 3, "rule 1, limit.bytes", '"10 MB"'],
+  [`${allow}limit.idle = "forever"\n`, 3, "rule 1, limit.idle", '"15m"'],
+  [`${allow}limit.duration = "30d"\n`, 3, "rule 1, limit.duration", "up to 24 days"],
+  [
+    `${allow}limit = { bytes-per-second = { in = 1 } }\n`,
+    ...[3, "rule 1, limit.bytes-per-second.in", "one of the keys up, down"] as const,
+  ],
+  [`${allow}[rule.limit]\n`, 3, "rule 1, limit", "at least one limit"],
+  ['[[rule]]\naction = "limit"\n', 1, "rule 1", "the key limit"],
+  ['[[rule]]\naction = "deny"\nlimit.bytes = 1\n', 3, "rule 1, limit", "no limit in a rule"],
+  ['[[rule]]\naction = "deny"\nhttp.methods = "GET"\n', 3, "rule 1, http", "only in a rule that"],
+  ['[revoked]\nserial = "xyz"\n', 2, "revoked.serial", "a serial number in hexadecimal"],
+  ['[revoked]\n\nkey = "xyz"\n', 3, "revoked.key", "a key id"],
+];
+
+Deno.test("what is wrong is told in one line: file, line, key, and what was expected", async () => {
+  for (const [text, line, key, expected] of faults) {
+    await rejects(policyOf(text), (error) => {
+      ok(error instanceof BadInput, text);
+      const start = `policy.toml, line ${line}${key.startsWith("column") ? "," : ":"} ${key}: `;
+      ok(error.message.startsWith(start), `${text} | ${error.message} | ${start}`);
+      ok(error.message.includes(expected), `${text} | ${error.message}`);
+      ok(!error.message.includes("\n"), error.message);
+      return true;
+    });
+  }
+});
+
+Deno.test("the example is a good policy, and uses every key but those of filters", async () => {
+  const { rules } = await policyOf(examplePolicy);
+  equal(rules.length, 6);
+});
+
+Deno.test("filters of HTTP and TLS are read as data", async () => {
+  const { rules: [rule, tls, ssh] } = await policyOf(`
+    [[rule]]
+    action = "allow"
+    protocol = "http"
+    [rule.http]
+    methods = ["GET", "HEAD"]
+    hosts = "app.internal"
+    paths = ["/", "/static/*"]
+    headers = { accept = ["text/html", "*"] }
+    max-body = "1 MB"
+    set-headers = { X-From = "outside" }
+    remove-headers = "cookie"
+    [[rule]]
+    action = "allow"
+    [rule.tls]
+    sni = "app.internal"
+    alpn = "h2"
+    [[rule]]
+    action = "allow"
+    protocol = "ssh"`);
+  deepEqual([rule, tls, ssh].map((one) => one?.content), [
+    {
+      protocol: "http",
+      http: {
+        methods: ["GET", "HEAD"],
+        hosts: ["app.internal"],
+        paths: ["/", "/static/*"],
+        headers: { accept: ["text/html", "*"] },
+        maxBodyLength: 1_000_000,
+        setHeaders: { "X-From": "outside" },
+        removeHeaders: ["cookie"],
+      },
+    },
+    { protocol: "tls", tls: { sni: ["app.internal"], alpn: ["h2"] } },
+    { protocol: "ssh" },
+  ]);
+});
+
+Deno.test("no text does anything but parse or be refused in one line", async () => {
+  const line = fc.constantFrom(
+    ...[
+      "[[rule]]",
+      'action = "allow"',
+      "[rule.peer]",
+      'name = "x"',
+      "name = 1",
+      "[revoked]",
+      '"""',
+    ],
+    ...["target = { host = '*' }", "[rule.limit]", "bytes = 1", 'if = "1"', "[[rule.peer]]", "= 1"],
+    ...["'''", "peer.label.x = 'y'", "[rule]", "rule = 1", "time = 2026-01-01", "[[rule.x.y]]"],
+  );
+  const property = fc.asyncProperty(fc.array(fc.oneof(line, fc.string())), async (lines) => {
+    try {
+      await parsePolicy({ text: lines.join("\n"), file: "f" });
+    } catch (error) {
+      ok(error instanceof BadInput, `${error}`);
+      ok(!error.message.includes("\n"), error.message);
+    }
+  });
+  await fc.assert(property, { seed: 2, numRuns: 2_000 });
+});

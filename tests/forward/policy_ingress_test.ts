@@ -1,0 +1,95 @@
+import { equal, match, ok, rejects } from "node:assert/strict";
+import { BufferPool } from "../../src/buffer_pool.ts";
+import { openStreamForward } from "../../src/forward/open_forward.ts";
+import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
+import { accessOf, certifiedPeer, policyOf } from "../fakes/policies.ts";
+import { linkPair } from "../fakes/link_pair.ts";
+import { LogRecorder } from "../fakes/log_recorder.ts";
+import { forwardSpec } from "../fakes/sample_specs.ts";
+import { readToEnd, Service, testBytes, writeAll } from "../fakes/sockets.ts";
+
+const pool = new BufferPool();
+const anna = certifiedPeer("anna");
+
+/** A forward to a target that a node with this policy serves to anna. */
+async function forwardTo(target: string, policy: string) {
+  const { access, clock, records } = await accessOf(policy);
+  const { a, z } = linkPair({ pace: "turn" });
+  z.handler = {
+    handleUp: () => {},
+    handleChannel: (channel) => void serveStreamChannel(channel, { access, peer: anna, pool }),
+    handleClosed: () => {},
+  };
+  a.handler = { handleUp: () => {}, handleChannel: () => {}, handleClosed: () => {} };
+  a.goUp();
+  z.goUp();
+  const links = { acquire: () => Promise.resolve(a) };
+  const forward = openStreamForward(forwardSpec(`127.0.0.1:0:${target}`), { links, pool });
+  const port = Number(forward.addresses[0]?.split(":").at(-1));
+  const connect = () => Deno.connect({ hostname: "127.0.0.1", port });
+  return { access, clock, records, connect, [Symbol.dispose]: () => forward.close() };
+}
+
+const allowing = (port: number, more = "") =>
+  `[[rule]]\nname = "echo"\naction = "allow"\ntarget = { host = "localhost", port = ${port} }\n${more}`;
+
+Deno.test("what a rule allows is carried exactly, paced or not, and is given back", async () => {
+  using service = Service.echo("127.0.0.1");
+  for (const limit of ["", "limit = { connections = 1, bytes = '10 MB' }"]) {
+    using stage = await forwardTo(`localhost:${service.port}`, allowing(service.port, limit));
+    const client = await stage.connect();
+    const bytes = testBytes(300_000);
+    const [, reply] = await Promise.all([
+      writeAll(client, bytes).then(() => client.closeWrite()),
+      readToEnd(client),
+    ]);
+    client.close();
+    equal(reply.length, bytes.length);
+    ok(reply.every((byte, at) => byte === bytes[at]));
+    while (stage.access.admittedCount > 0) await new Promise((resolve) => setTimeout(resolve));
+    const [opened, closed] = stage.records;
+    equal(opened?.dialled, `127.0.0.1:${service.port}`);
+    equal([closed?.up, closed?.down, closed?.reason].join(), "300000,300000,finished");
+  }
+});
+
+Deno.test("what no rule allows is refused with the reason, before a name is resolved", async () => {
+  const log = await LogRecorder.start();
+  using stage = await forwardTo("nowhere.invalid:81", allowing(80));
+  await rejects(async () => {
+    using client = await stage.connect();
+    await readToEnd(client);
+  });
+  match(`${(await log.next("refused")).properties.reason}`, /no rule allows it/);
+  equal(stage.records[0]?.event, "refused");
+});
+
+Deno.test("a new policy ends what it does not allow, and the other node is told why", async () => {
+  using service = Service.echo("127.0.0.1");
+  const log = await LogRecorder.start();
+  using stage = await forwardTo(`127.0.0.1:${service.port}`, allowing(service.port));
+  const client = await stage.connect();
+  await writeAll(client, testBytes(10));
+  await client.read(new Uint8Array(10));
+  stage.access.replace(await policyOf('[[rule]]\nname = "closed"\naction = "deny"'));
+  await rejects(readToEnd(client));
+  client.close();
+  const { properties } = await log.next("stream-closed");
+  match(`${properties.how}`, /no longer allowed: rule "closed" denies it/);
+  while (stage.access.admittedCount > 0) await new Promise((resolve) => setTimeout(resolve));
+  match(`${stage.records.at(-1)?.reason}`, /no longer allowed/);
+});
+
+Deno.test("a connection that waits for its pace ends when it is no longer allowed", async () => {
+  using service = Service.echo("127.0.0.1");
+  const slow = allowing(service.port, "limit.bytes-per-second = 1");
+  using stage = await forwardTo(`127.0.0.1:${service.port}`, slow);
+  const client = await stage.connect();
+  await writeAll(client, testBytes(100_000));
+  while (stage.clock.timerCount === 0) await new Promise((resolve) => setTimeout(resolve));
+  stage.access.replace(await policyOf(""));
+  await rejects(readToEnd(client));
+  client.close();
+  while (stage.access.admittedCount > 0) await new Promise((resolve) => setTimeout(resolve));
+  equal(stage.clock.timerCount, 0);
+});
