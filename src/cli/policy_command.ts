@@ -3,6 +3,8 @@ import { Command } from "commander";
 import type { Decision, Policy } from "../access/policy/policy.ts";
 import { parseCases, type Trial, type TrialCase, tryOut } from "../access/policy/trial.ts";
 import { BadInput } from "../bad_input.ts";
+import { refusalOfRequest } from "../forward/filters/http/judge_request.ts";
+import type { HttpField } from "../forward/filters/http/llhttp.ts";
 import { hostAddresses } from "../link/host_addresses.ts";
 import { canonicalAddress, SpecError } from "../socket/endpoint.ts";
 import { examplePolicy } from "./example_policy.ts";
@@ -20,6 +22,9 @@ type Context = Required<PolicyCommandOptions>;
 interface TestFlags extends Omit<Trial, "target"> {
   readonly target?: string;
   readonly at?: number;
+  /** A request in the stream: method and target. */
+  readonly http?: string;
+  readonly header?: HttpField[];
   readonly expect?: string;
   readonly json?: boolean;
 }
@@ -104,6 +109,8 @@ function testCommand(context: Context): Command {
       "what the target's name resolves to; without it rules go by the name alone",
       parseAddressFlag,
     )
+    .option("--http <request>", "a request in the stream, such as 'GET /index.html'", parseRequest)
+    .option("--header <field>", "one of its header fields, name: value; repeatable", addField)
     .option("--at <time>", "when, such as 2026-11-27T09:00:00+01:00 (default: now)", parseTime)
     .option("--expect <file>", "try all cases of a file, and end with 1 where one fails")
     .option("--json", "print JSON, one object a line")
@@ -120,7 +127,10 @@ function printTrial(policy: Policy, flags: TestFlags, { printResult, now }: Cont
   if (target === undefined) {
     throw new BadInput("policy test needs --target host:port, or --expect with a file of cases");
   }
-  const decision = decide(policy, { ...flags, target }, flags.at ?? now());
+  const decision = withRequest(
+    decide(policy, { ...flags, target }, flags.at ?? now()),
+    { ...flags, target },
+  );
   printResult(flags.json ? JSON.stringify(jsonOf(decision)) : describe(decision));
 }
 
@@ -157,6 +167,24 @@ function decide(policy: Policy, trial: Trial, now: number): Decision {
   }
 }
 
+/** The verdict on a request within a stream that is allowed. */
+function withRequest(
+  decision: Decision,
+  { http: line, header: fields = [], target }: TestFlags & { readonly target: string },
+): Decision {
+  if (line === undefined || !decision.isAllowed || decision.content === undefined) return decision;
+  const { rule = "", content } = decision;
+  const reason = content.protocol === "http"
+    ? refusalOfRequest(content.http, {
+      line,
+      fields,
+      host: target.replace(/^unix:.*/, "localhost"),
+    })
+    : `only ${content.protocol.toUpperCase()} passes here`;
+  if (reason === undefined) return decision;
+  return { ...decision, isAllowed: false, reason: `${reason} (rule ${JSON.stringify(rule)})` };
+}
+
 function isExpected({ expect, rule }: TrialCase, decision: Decision): boolean {
   return verdictOf(decision) === expect && (rule === undefined || rule === decision.rule);
 }
@@ -184,6 +212,17 @@ function addLabel(text: string, labels: Record<string, string> = {}): Record<str
     throw new BadInput(`--label ${JSON.stringify(text)} is not key=value`);
   }
   return { ...labels, [key]: value.join("=") };
+}
+
+function parseRequest(text: string): string {
+  if (/^[A-Z]+ \S+$/.test(text)) return text;
+  throw new BadInput(`--http ${JSON.stringify(text)} is not a method and a path ('GET /')`);
+}
+
+function addField(text: string, fields: HttpField[] = []): HttpField[] {
+  const [, name, value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
+  if (name !== undefined) return [...fields, { name, value }];
+  throw new BadInput(`--header ${JSON.stringify(text)} is not "name: value"`);
 }
 
 function parseAddressFlag(text: string): string {

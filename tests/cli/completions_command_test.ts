@@ -199,7 +199,7 @@ Deno.test("every flag of every command is completed", async () => {
   ]);
   for (const { words, command } of [{ words: [], command: all[0]?.command }, ...all]) {
     const found = await complete([...words, "--"]);
-    const expected = command?.options.map(({ long }) => long ?? "") ?? [];
+    const expected = command?.options.flatMap(({ long }) => long ?? []) ?? [];
     deepEqual(expected.filter((flag) => !found.includes(flag)), [], words.join(" "));
   }
 });

@@ -145,7 +145,10 @@ Deno.test("the README's policies do what it says of them", async () => {
   const runner = ["--peer", "runner-7", "--label", "role=ci"];
   const registry = ["--target", "registry.example.org:443"];
   const table: [file: string, words: string[], verdict: RegExp][] = [
-    ["share.toml", ["--target", "127.0.0.1:3000"], /needs a filter of HTTP/],
+    ["share.toml", ["--target", "127.0.0.1:3000"], /^allow: rule "look, not touch"/],
+    ["share.toml", ["--target", "127.0.0.1:3000", "--http", "GET /a?b"], /^allow/],
+    ["share.toml", ["--target", "127.0.0.1:3000", "--http", "POST /a"], /^deny: POST is not all/],
+    ["share.toml", ["--target", "127.0.0.1:3000", "--http", "CONNECT a"], /^deny: CONNECT/],
     ["share.toml", ["--target", "localhost:3001"], /^deny: no rule/],
     ["share.toml", ["--target", "localhost:3000", "--at", "2026-11-28T00:00:00+01:00"], /no rule/],
     ["ci.toml", [...runner, "--ca", "ci-ca", ...registry, "--address", "203.0.113.9"], /^allow/],

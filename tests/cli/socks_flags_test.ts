@@ -81,7 +81,10 @@ Deno.test("--socks goes to the ingress URL that stands before it", async () => {
   deepEqual(forwards.map(({ route }) => route), [url("a"), url("a"), url("b")]);
   const { forwards: [only] } = await proxyOptions([...keys, "-D", "1", ...urls("c")]);
   equal(only?.route, url("c"));
-  await expectBadInput([...keys, "-D", "1", ...urls("a"), ...urls("b")], /--socks stands after/);
+  await expectBadInput(
+    [...keys, "-D", "1", ...urls("a"), ...urls("b")],
+    /--socks and --stdio stands after/,
+  );
 });
 
 Deno.test("users and passwords come from a file or a variable", async () => {

@@ -209,9 +209,11 @@ Deno.test("who is revoked is let in by no rule", async () => {
   equal(ruleOf({ peer: "anna", serial: "A1C", key: "a".repeat(52) }), "rule 1");
 });
 
-Deno.test("a rule about what is in a stream denies while nothing can hold to it", async () => {
+Deno.test("a rule about what is in a stream allows streams, and nothing else", async () => {
   for (const part of ['protocol = "http"', 'http.methods = "GET"', 'tls.sni = "*.example.org"']) {
-    equal(await ruleFor(`action = "allow"\n${part}`, web), "deny", part);
+    const rule = `action = "allow"\n${part}`;
+    equal(await ruleFor(rule, web), "allow", part);
+    equal(await ruleFor(rule, { ...web, target: `${web.target}/udp` }), "deny", part);
   }
 });
 

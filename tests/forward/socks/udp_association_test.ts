@@ -248,8 +248,3 @@ Deno.test("K2: an association ends with its connection, whatever that says", asy
   equal((await readToEnd(client)).length, 0);
   await datagrams.until(() => datagrams.flows.every(({ isClosed }) => isClosed));
 });
-
-Deno.test("K2: where datagrams are not carried, the socks client is told so", async () => {
-  await using stage = new ProxyStage();
-  await rejects(associate(stage), /CommandNotSupported/);
-});

@@ -1,0 +1,162 @@
+/** Web sites behind a rule with `http`, through two real processes. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import net from "node:net";
+import { joinByPaste, NodeProcess } from "../../demo/node_process.ts";
+import { freePort, randomPayload, sha256 } from "./local_service.ts";
+
+const policy = (port: number) => `
+[[rule]]
+name = "the site"
+action = "allow"
+target = { host = "localhost", port = ${port} }
+[rule.http]
+methods = ["GET", "PUT"]
+paths = ["/", "/public/**", "/ws", "/events"]
+set-headers = { X-From = "outside" }
+`;
+
+/** A site, which keeps what it is asked. */
+class Site implements AsyncDisposable {
+  readonly asked: string[] = [];
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor() {
+    const quiet = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+    this.#server = Deno.serve(quiet, (request) => this.#answer(request));
+  }
+
+  get port(): number {
+    return this.#server.addr.port;
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const who = request.headers.get("aetherport-peer") ?? "nobody";
+    this.asked.push(`${request.method} ${pathname} ${who} ${request.headers.get("x-from")}`);
+    if (pathname === "/ws") {
+      const { socket, response } = Deno.upgradeWebSocket(request);
+      socket.onmessage = ({ data }) => socket.send(`echo ${data}`);
+      return response;
+    }
+    if (pathname === "/events") {
+      const events = ["data: one\n\n", "data: two\n\n"].map((text) =>
+        new TextEncoder().encode(text)
+      );
+      const body = ReadableStream.from(events);
+      return new Response(body, { headers: { "content-type": "text/event-stream" } });
+    }
+    const hash = createHash("sha256");
+    for await (const bytes of request.body ?? []) hash.update(bytes);
+    return new Response(request.method === "PUT" ? hash.digest("hex") : "page");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+/** Runs a test with a site, and its address behind the rule. */
+async function onSite(test: (base: string, site: Site) => Promise<void>): Promise<void> {
+  await using site = new Site();
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/policy.toml`, policy(site.port));
+  const port = freePort();
+  const offline = ["--ice-server", "none"];
+  const ingress = new NodeProcess([...offline, "--policy", `${folder}/policy.toml`]);
+  const egress = new NodeProcess([
+    ...[...offline, "--forward", `127.0.0.1:${port}:localhost:${site.port}`],
+  ]);
+  try {
+    await joinByPaste(egress, ingress);
+    await test(`http://127.0.0.1:${port}`, site);
+  } finally {
+    await Promise.all([egress.stop(), ingress.stop()]);
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("pages, uploads, events and a WebSocket pass; what the rule does not name is refused", () =>
+  onSite(async (base, site) => {
+    const page = await fetch(base, { headers: { "Aetherport-Peer": "root" } });
+    assert.equal(await page.text(), "page");
+    const upload = Uint8Array.from(randomPayload(5_000_000));
+    const put = await fetch(`${base}/public/a`, { method: "PUT", body: upload });
+    assert.equal(await put.text(), sha256(upload));
+    const streamed = new ReadableStream({
+      start: (controller) => {
+        for (let at = 0; at < upload.length; at += 100_000) {
+          controller.enqueue(upload.subarray(at, at + 100_000));
+        }
+        controller.close();
+      },
+    });
+    const chunked = await fetch(`${base}/public/b`, { method: "PUT", body: streamed });
+    assert.equal(await chunked.text(), sha256(upload));
+    assert.equal(await (await fetch(`${base}/events`)).text(), "data: one\n\ndata: two\n\n");
+    const socket = new WebSocket(`${base.replace("http", "ws")}/ws`);
+    const said = Promise.withResolvers<string>();
+    socket.onopen = () => socket.send("hello");
+    socket.onmessage = ({ data }) => said.resolve(data);
+    socket.onerror = () => said.reject(new Error("the WebSocket failed"));
+    assert.equal(await said.promise, "echo hello");
+    const closed = new Promise((resolve) => socket.onclose = resolve);
+    socket.close();
+    await closed;
+    for (const path of ["/private", "/public/%2fprivate"]) {
+      const refused = await fetch(base + path, { headers: { accept: "application/json" } });
+      assert.equal(refused.status, 403);
+      const { reason } = await refused.json();
+      assert.match(reason, /not allowed \(rule the site\)/);
+    }
+    const deleted = await fetch(base, { method: "DELETE" });
+    assert.equal(deleted.status, 403);
+    await deleted.body?.cancel();
+    assert.deepEqual(site.asked, [
+      "GET / nobody outside",
+      "PUT /public/a nobody outside",
+      "PUT /public/b nobody outside",
+      "GET /events nobody outside",
+      "GET /ws nobody outside",
+    ]);
+  }));
+
+Deno.test("one connection carries many requests, refused ones between", () =>
+  onSite(async (base, site) => {
+    const port = Number(new URL(base).port);
+    const socket = net.connect({ host: "127.0.0.1", port });
+    const texts = ["/", "/private", "/public/x", "/private", "/"].map((path) =>
+      `GET ${path} HTTP/1.1\r\nHost: site\r\n\r\n`
+    );
+    const all = texts.join("").replace(/\r\n\r\n$/, "\r\nConnection: close\r\n\r\n");
+    socket.end(all);
+    let answers = "";
+    for await (const bytes of socket) answers += String(bytes);
+    const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d+)/g)].map(([, status]) => status);
+    assert.deepEqual(statuses, ["200", "403", "200", "403", "200"]);
+    assert.equal(site.asked.length, 3);
+  }));
+
+Deno.test("a request that is smuggled behind another does not reach the site", () =>
+  onSite(async (base, site) => {
+    const port = Number(new URL(base).port);
+    const smuggling = [
+      "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\tchunked\r\nTransfer-encoding: cow\r\n\r\n",
+      "GET / HTTP/1.1\nHost: a\n\n",
+      "GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
+    ];
+    for (const text of smuggling) {
+      const socket = net.connect({ host: "127.0.0.1", port });
+      socket.on("error", () => {});
+      socket.end(`${text}GET /private HTTP/1.1\r\nHost: a\r\n\r\n`);
+      let answer = "";
+      try {
+        for await (const bytes of socket) answer += String(bytes);
+      } catch {
+        // A reset is as good as a refusal.
+      }
+      assert.ok(!answer.includes("page"), answer);
+    }
+    assert.deepEqual(site.asked, []);
+  }));
