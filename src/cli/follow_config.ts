@@ -1,5 +1,6 @@
 /** Lets a running node follow its config file. */
-import type { Node } from "../node/node.ts";
+import type { Node, RoutedForward } from "../node/node.ts";
+import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import type { AetherlightSignaling } from "./aetherlight_signaling.ts";
 import { ConfigReload } from "./config_reload.ts";
 import { ConfigWatch } from "./config_watch.ts";
@@ -7,12 +8,13 @@ import type { ForwardSet } from "./forward_set.ts";
 import { configureLogging } from "./logging.ts";
 import type { NodeRules } from "./node_access.ts";
 import { notifyReady, notifyReloading } from "./service_manager.ts";
-import type { LoadedProxy, ProxyConfig, ProxyOptions } from "./proxy_command.ts";
+import type { LoadedProxy, ProxyConfig } from "./proxy_command.ts";
 
 /** What of a running node a file can change. */
 export interface Changeable {
   readonly node: Pick<Node, "drainRoute">;
-  readonly forwards: ForwardSet;
+  readonly forwards: ForwardSet<RoutedForward>;
+  readonly reverses: ForwardSet<RoutedReverse>;
   /** Undefined where texts are pasted. */
   readonly aetherlight: AetherlightSignaling | undefined;
   /** Whom signaling lets in; asked at each link. */
@@ -27,6 +29,7 @@ const applied: ReadonlySet<string> = new Set([
   // Whether it has really changed is seen by what it led to.
   "signalType",
   "forward",
+  "reverse",
   "socks",
   "allow",
   "allowListen",
@@ -57,7 +60,7 @@ export function followConfig(
 
 async function apply(
   { options }: LoadedProxy,
-  { node, forwards, aetherlight, trust, rules }: Changeable,
+  { node, forwards, reverses, aetherlight, trust, rules }: Changeable,
 ): Promise<Readonly<Record<string, number>>> {
   const { signaling } = options;
   // These two may fail, and nothing is changed then.
@@ -71,17 +74,22 @@ async function apply(
   putInForce();
   trust.allowedPeers = options.allowedPeers;
   configureLogging(options.logging);
+  // Links that are made by pasted texts have no route.
+  const isRouted = aetherlight !== undefined;
   const { added, removed, kept } = await forwards.replace(
-    // Links that are made by pasted texts have no route.
-    aetherlight === undefined ? options.forwards.map(withoutRoute) : options.forwards,
+    isRouted ? options.forwards : options.forwards.map(withoutRoute),
+  );
+  const reversed = await reverses.replace(
+    isRouted ? options.reverses : options.reverses.map(withoutRoute),
   );
   return {
     ...{ forwardsAdded: added, forwardsRemoved: removed, forwardsKept: kept },
+    ...{ reversesAdded: reversed.added, reversesRemoved: reversed.removed },
     allowRules: options.allows.length,
     ...{ peersAdded: change?.added ?? 0, peersRemoved: change?.removed ?? 0 },
   };
 }
 
-function withoutRoute({ spec }: ProxyOptions["forwards"][number]) {
+function withoutRoute<Spec>({ spec }: { readonly spec: Spec }) {
   return { spec, route: undefined };
 }

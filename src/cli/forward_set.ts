@@ -1,8 +1,6 @@
 /** The forwards of a running node, which a new config file may change. */
 import { getLogger } from "@logtape/logtape";
-import { formatServedSpec } from "../forward/served_spec.ts";
 import { messageOf } from "../message_of.ts";
-import type { RoutedForward } from "../node/node.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
@@ -13,24 +11,32 @@ export interface ForwardChange {
   readonly kept: number;
 }
 
-/** The node, as far as it is needed here. */
-export interface ForwardHost {
-  addForward(forward: RoutedForward): void | Promise<void>;
-  removeForward(forward: RoutedForward): void;
+/** A forward of either direction. */
+export interface Routed {
+  readonly spec: unknown;
+  readonly route: string | undefined;
 }
 
-/** Those that listen. */
-export class ForwardSet {
-  readonly #node: ForwardHost;
-  #forwards: readonly RoutedForward[] = [];
+/** What serves them. */
+export interface ForwardHost<One extends Routed> {
+  add(forward: One): void | Promise<void>;
+  remove(forward: One): void;
+  /** As the log names it. */
+  format(forward: One): string;
+}
 
-  constructor(node: ForwardHost) {
-    this.#node = node;
+/** Those that are served. */
+export class ForwardSet<One extends Routed> {
+  readonly #host: ForwardHost<One>;
+  #forwards: readonly One[] = [];
+
+  constructor(host: ForwardHost<One>) {
+    this.#host = host;
   }
 
   /** Begins with these. Throws an Error naming an address that cannot be bound. */
-  async begin(forwards: readonly RoutedForward[]): Promise<void> {
-    for (const forward of forwards) await this.#node.addForward(forward);
+  async begin(forwards: readonly One[]): Promise<void> {
+    for (const forward of forwards) await this.#host.add(forward);
     this.#forwards = forwards;
   }
 
@@ -39,23 +45,23 @@ export class ForwardSet {
    * listening, before what is new begins: an address may go from one to another. A forward that
    * cannot listen is said, and tried again the next time.
    */
-  async replace(wanted: readonly RoutedForward[]): Promise<ForwardChange> {
+  async replace(wanted: readonly One[]): Promise<ForwardChange> {
     const { kept, added, removed } = compare(this.#forwards, wanted);
-    for (const forward of removed) this.#node.removeForward(forward);
+    for (const forward of removed) this.#host.remove(forward);
     // Deno lets go of an address when its accept has noticed.
     if (removed.length > 0) await new Promise((resolve) => setTimeout(resolve, 0));
-    const listening: RoutedForward[] = [];
+    const listening: One[] = [];
     for (const forward of added) if (await this.#add(forward)) listening.push(forward);
     this.#forwards = [...kept, ...listening];
     return { added: listening.length, removed: removed.length, kept: kept.length };
   }
 
-  async #add(forward: RoutedForward): Promise<boolean> {
+  async #add(forward: One): Promise<boolean> {
     try {
-      await this.#node.addForward(forward);
+      await this.#host.add(forward);
       return true;
     } catch (error) {
-      const [spec, problem] = [formatServedSpec(forward.spec), messageOf(error)];
+      const [spec, problem] = [this.#host.format(forward), messageOf(error)];
       log.error("the forward {spec} does not work: {problem}", {
         ...{ event: "forward-failed", spec, problem },
       });
@@ -65,14 +71,14 @@ export class ForwardSet {
 }
 
 /** By what they say; of several that say the same, each is matched by one. */
-function compare(current: readonly RoutedForward[], wanted: readonly RoutedForward[]) {
-  const unmatched = new Map<string, RoutedForward[]>();
+function compare<One extends Routed>(current: readonly One[], wanted: readonly One[]) {
+  const unmatched = new Map<string, One[]>();
   for (const forward of current) {
     const key = keyOf(forward);
     unmatched.set(key, [...unmatched.get(key) ?? [], forward]);
   }
-  const kept: RoutedForward[] = [];
-  const added: RoutedForward[] = [];
+  const kept: One[] = [];
+  const added: One[] = [];
   for (const forward of wanted) {
     const same = unmatched.get(keyOf(forward))?.shift();
     if (same === undefined) added.push(forward);
@@ -81,6 +87,6 @@ function compare(current: readonly RoutedForward[], wanted: readonly RoutedForwa
   return { kept, added, removed: [...unmatched.values()].flat() };
 }
 
-function keyOf({ spec, route = "" }: RoutedForward): string {
+function keyOf({ spec, route = "" }: Routed): string {
   return JSON.stringify([spec, route]);
 }

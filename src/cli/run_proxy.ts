@@ -1,8 +1,12 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
+import { formatTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { CommandRunner } from "../forward/command_runner.ts";
-import { Node } from "../node/node.ts";
+import { formatServedSpec } from "../forward/served_spec.ts";
+import { Node, type RoutedForward } from "../node/node.ts";
+import type { RoutedReverse } from "../node/reverse_forwards.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
 import { openAccess } from "./node_access.ts";
@@ -38,14 +42,23 @@ async function runNode(
   const commands = new CommandRunner(options.commands);
   const rules = await openAccess(options);
   const { access } = rules;
-  const { proxyRules, udpIdle, stdio, reverses } = options;
+  const { proxyRules, udpIdle, stdio } = options;
   const node = new Node({ access, pool, commands, proxyRules, udpIdle });
   let signaling: Signaling | undefined;
   let control: ProxyControl | undefined;
   try {
-    const forwards = new ForwardSet(node);
+    const forwards = new ForwardSet<RoutedForward>({
+      add: (forward) => node.addForward(forward),
+      remove: (forward) => node.removeForward(forward),
+      format: ({ spec }) => formatServedSpec(spec),
+    });
+    const reverses = new ForwardSet<RoutedReverse>({
+      add: (reverse) => node.addReverse(reverse),
+      remove: (reverse) => node.removeReverse(reverse),
+      format: ({ spec: { listen, target } }) => `${formatEndpoint(listen)}:${formatTarget(target)}`,
+    });
     await forwards.begin(options.forwards);
-    for (const reverse of reverses) node.addReverse(reverse);
+    await reverses.begin(options.reverses);
     // Links take longer to load than listeners: connections may wait for them already. The choice
     // takes another process for a while, which goes on meanwhile.
     const { chooseAead } = await import("../crypto/choose_aead.ts");
@@ -61,13 +74,13 @@ async function runNode(
     const aetherlight = options.signaling.type === "tty"
       ? undefined
       : await startAetherlight(parts, options.signaling);
-    const isOffering = options.forwards.length + reverses.length > 0;
+    const isOffering = options.forwards.length + options.reverses.length > 0;
     signaling = aetherlight ?? startTty(parts, { isOffering });
     void signaling.waiting.then(() => {
       notifyReady(status.text);
       startWatchdog();
     });
-    running.resolve({ node, forwards, aetherlight, trust, rules, status });
+    running.resolve({ node, forwards, reverses, aetherlight, trust, rules, status });
     // Signals are heard before there is a socket that is to be removed.
     const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);
     ended.catch(() => {});

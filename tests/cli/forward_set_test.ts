@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import { ForwardSet } from "../../src/cli/forward_set.ts";
+import { formatServedSpec } from "../../src/forward/served_spec.ts";
 import type { RoutedForward } from "../../src/node/node.ts";
 import { portableTcpSockets } from "../../src/socket/choose_tcp_sockets.ts";
 import type { TcpListener } from "../../src/socket/tcp.ts";
@@ -33,13 +34,21 @@ class ListeningNode implements Disposable {
   }
 }
 
+function setOf(node: ListeningNode): ForwardSet<RoutedForward> {
+  return new ForwardSet({
+    add: (forward) => node.addForward(forward),
+    remove: (forward) => node.removeForward(forward),
+    format: ({ spec }) => formatServedSpec(spec),
+  });
+}
+
 function forward(spec: string, route?: string): RoutedForward {
   return { spec: forwardSpec(`127.0.0.1:${spec}`), route };
 }
 
 Deno.test("what says the same is kept as it is, what differs by its route is another", async () => {
   using node = new ListeningNode();
-  const set = new ForwardSet(node);
+  const set = setOf(node);
   const [one, two, three] = [freePort(), freePort(), freePort()];
   const before = [forward(`${one}:a:1`), forward(`${two}:a:2`, "x"), forward(`0:a:3`)];
   await set.begin(before);
@@ -54,7 +63,7 @@ Deno.test("what says the same is kept as it is, what differs by its route is ano
 
 Deno.test("an address goes from one forward to another, and they may swap", async () => {
   using node = new ListeningNode();
-  const set = new ForwardSet(node);
+  const set = setOf(node);
   const [one, two] = [freePort(), freePort()];
   await set.begin([forward(`${one}:a:1`), forward(`${two}:a:2`)]);
   for (let turn = 0; turn < 20; turn++) {
@@ -67,12 +76,12 @@ Deno.test("an address goes from one forward to another, and they may swap", asyn
 Deno.test("at the start an address that is taken is an error, later it is said and tried again", async () => {
   const log = await LogRecorder.start();
   using node = new ListeningNode();
-  const set = new ForwardSet(node);
+  const set = setOf(node);
   const port = freePort();
   const wanted = [forward(`${port}:a:1`), forward(`0:a:2`)];
   {
     using _listener = Deno.listen({ hostname: "127.0.0.1", port });
-    await rejects(new ForwardSet(node).begin(wanted), Deno.errors.AddrInUse);
+    await rejects(setOf(node).begin(wanted), Deno.errors.AddrInUse);
     deepEqual(await set.replace(wanted), { added: 1, removed: 0, kept: 0 });
     match(lineOf(await log.next("forward-failed")), new RegExp(`127\\.0\\.0\\.1:${port}:a:1`));
   }

@@ -1,4 +1,4 @@
-import { deepEqual, equal, rejects } from "node:assert/strict";
+import { deepEqual, equal } from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { createSocket, type RemoteInfo, type Socket as UdpSocket } from "node:dgram";
