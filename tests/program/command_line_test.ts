@@ -109,7 +109,7 @@ Deno.test("--exit-on-failure ends the program with 1 when its link ends", async 
   const ingress = new NodeProcess(["--allow", "127.0.0.1:80", ...offline]);
   await ingress.paste(await egress.nextText());
   await egress.paste(await ingress.nextText());
-  await egress.event("link-up");
+  await Promise.all([egress.event("link-up"), ingress.event("link-up")]);
   await ingress.stop();
   assert.equal((await egress.status).code, 1);
   await egress.stop();
