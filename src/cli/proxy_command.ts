@@ -107,11 +107,6 @@ Examples:
   # reach it from another machine at http://127.0.0.1:8080
   aetherport --forward 127.0.0.1:8080:127.0.0.1:80
 
-  # or let a browser reach all that the other node allows, by SOCKS5 at 127.0.0.1:1080
-  aetherport --socks 1080
-  # or have the other node listen, and reach a service from here; there: --allow-listen 8080
-  aetherport --reverse 8080:127.0.0.1:80
-
   Each of the two prints a text; paste it into the other. With a signaling server and certificates
   (aetherport signal, aetherport cert generate) nothing is pasted:
 
@@ -119,6 +114,12 @@ Examples:
     --aetherlight-base-url https://light.example.org
   aetherport --aetherlight-ingress-url <the URL that it prints> -f 8080:127.0.0.1:80 \\
     --key b-key.pem --cert b-cert.pem --cacert cacert.pem
+
+  # let a browser reach all that the other node allows, by SOCKS5 at 127.0.0.1:1080
+  aetherport --socks 1080
+
+  # have the other node listen, and reach a service from here; there: --allow-listen 8080
+  aetherport --reverse 8080:127.0.0.1:80
 
   # ssh to a machine that is reached so
   ssh -o 'ProxyCommand aetherport -q -W %h:%p --aetherlight-ingress-url …' 127.0.0.1
