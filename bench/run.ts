@@ -17,6 +17,7 @@ const names = [
   "sctp",
   "sockets",
   "policy",
+  "http",
 ] as const;
 
 /** Runs one to its end; what it ended with. */

@@ -524,7 +524,7 @@ Deno.test("flags that do not go together end the program with 2 and what to do",
     {
       name: "a forward before any of several ingress URLs",
       args: [...identity, ...forward, ...call, ...call],
-      problem: /each --forward and --reverse stands after/,
+      problem: /each --forward, --reverse, --socks and --stdio stands after/,
     },
     {
       name: "a peer that is no key id",
