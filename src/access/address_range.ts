@@ -1,5 +1,6 @@
 /** Ranges of addresses (CIDR, RFC 4632), and addresses in the form that they are compared in. */
-import ipaddr from "ipaddr.js";
+import { canonicalAddress } from "../socket/endpoint.ts";
+import { encodeSockaddr } from "../socket/sockaddr.ts";
 
 /** An address as bytes: 4 of them, or 16. IPv4-mapped addresses are IPv4. */
 export interface Address {
@@ -15,16 +16,19 @@ export interface AddressRange {
   readonly prefixLength: number;
 }
 
-/** Reads an address in its canonical spelling; undefined where the text is none. */
+/** Where an address begins in a sockaddr_in, and in a sockaddr_in6. */
+const [ipv4Offset, ipv6Offset] = [4, 8];
+
+/** Reads an address; undefined where the text is none. */
 export function parseAddress(text: string): Address | undefined {
-  // To find out that a name is no address costs the library an exception.
-  if (!text.includes(":") && !startsWithDigit.test(text)) return undefined;
-  if (!ipaddr.IPv4.isValidFourPartDecimal(text) && !ipaddr.IPv6.isValid(text)) return undefined;
-  const bytes = ipaddr.process(text).toByteArray();
+  const address = canonicalAddress(text);
+  const encoded = address === undefined ? undefined : encodeSockaddr({ address, port: 0 });
+  if (address === undefined || encoded === undefined) return undefined;
+  const bytes = address.includes(":")
+    ? [...encoded.subarray(ipv6Offset, ipv6Offset + 16)]
+    : [...encoded.subarray(ipv4Offset, ipv4Offset + 4)];
   return { bytes, embedded: embeddedIn(bytes) };
 }
-
-const startsWithDigit = /^\d/;
 
 /**
  * Reads an address, or `address/length`; undefined where the text is neither, or has bits beyond its

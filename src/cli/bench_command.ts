@@ -1,7 +1,7 @@
 /** The flags of `aetherport bench`. */
 import { Command, Option } from "commander";
 import { BadInput } from "../bad_input.ts";
-import { readIngressUrl } from "../signaling/aetherlight_client.ts";
+import { readIngressUrl } from "../signaling/server_url.ts";
 import { addFlag, applyEnvironment } from "./environment.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {

@@ -13,7 +13,7 @@ import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
 import type { RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
-import { readBaseUrl, readIngressUrl } from "../signaling/aetherlight_client.ts";
+import { readBaseUrl, readIngressUrl } from "../signaling/server_url.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
 import { addFlag, applyEnvironment, ListOption, PeerListOption } from "./environment.ts";

@@ -1,7 +1,8 @@
 /** `aetherport status`: how it stands with the running nodes of this user. */
 import { Command, Option } from "commander";
 import { controlVersion } from "../control/control_request.ts";
-import { controlFlags, type ControlOptions, findNodes } from "./control_flags.ts";
+import { controlFlags, type ControlOptions } from "./control_flags.ts";
+import { findNodes } from "./running_nodes.ts";
 import { describeStatus } from "./describe_status.ts";
 import { addFlag, applyEnvironment } from "./environment.ts";
 import { print } from "./node_session.ts";

@@ -19,7 +19,6 @@ import { ReverseServer } from "../forward/reverse_server.ts";
 import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
-import { sharedDatagramSockets } from "../socket/choose_datagram_sockets.ts";
 import { udpProtocol } from "../tunnel/datagram_channel.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
 import { ReverseForwards, type RoutedReverse } from "./reverse_forwards.ts";
@@ -132,7 +131,10 @@ export class Node {
     this.#udpIdle = udpIdle;
     const datagrams = new DatagramIngress({
       ...{ access, pool, idleTimeout: udpIdle },
-      sockets: async () => (await sharedDatagramSockets()).sockets,
+      sockets: async () => {
+        const { sharedDatagramSockets } = await import("../socket/choose_datagram_sockets.ts");
+        return (await sharedDatagramSockets()).sockets;
+      },
     });
     const bench = new BenchServer({ access, pool });
     this.#reverseServer = new ReverseServer({ access, pool });

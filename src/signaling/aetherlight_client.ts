@@ -11,12 +11,10 @@ export { type ClientTiming } from "./aetherlight_timing.ts";
 export {
   IngressWaiter,
   type IngressWaiterOptions,
-  readBaseUrl,
   type WaiterState,
 } from "./aetherlight_waiter.ts";
 export {
   EgressSession,
   type EgressSessionOptions,
   openEgressSession,
-  readIngressUrl,
 } from "./aetherlight_session.ts";

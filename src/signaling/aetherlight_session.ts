@@ -1,5 +1,4 @@
 /** The egress's side of a signaling server: one session with one ingress. */
-import { BadInput } from "../bad_input.ts";
 import { pause } from "./aetherlight_backoff.ts";
 import { type Cursor, receiveMessages } from "./aetherlight_channel.ts";
 import { postMessage } from "./aetherlight_post.ts";
@@ -9,11 +8,11 @@ import {
   type IngressAddress,
   ingressIdOf,
   ingressPath,
-  parseIngressUrl,
   parseKeyAnswer,
   randomId,
   sessionPath,
 } from "./wire.ts";
+import { readIngressUrl } from "./server_url.ts";
 
 /** With whom, and whom to tell. */
 export interface EgressSessionOptions {
@@ -46,16 +45,6 @@ export async function openEgressSession(options: EgressSessionOptions): Promise<
   const isRight = known !== undefined && ingressIdOf(known) === address.id;
   const publicKeySpki = isRight ? known : await fetchKey(address, { ...options, timing });
   return new EgressSession({ ...options, address, timing, publicKeySpki });
-}
-
-/** Reads an ingress URL. Throws {@link BadInput} where it is none. */
-export function readIngressUrl(url: string): IngressAddress {
-  const address = parseIngressUrl(url);
-  if (address !== undefined) return address;
-  throw new BadInput(
-    `${JSON.stringify(url)} is not an ingress URL: copy what the ingress prints, ` +
-      "like https://light.example.com/ingresses/<52 letters and digits>",
-  );
 }
 
 interface SessionParts extends EgressSessionOptions {

@@ -1,5 +1,4 @@
 /** The ingress's side of a signaling server: it registers its key's id, waits there and replies. */
-import { BadInput } from "../bad_input.ts";
 import { pause } from "./aetherlight_backoff.ts";
 import { receiveMessages, type Transport } from "./aetherlight_channel.ts";
 import { postMessage } from "./aetherlight_post.ts";
@@ -8,7 +7,6 @@ import { type ClientTiming, DEFAULT_TIMING } from "./aetherlight_timing.ts";
 import {
   ingressIdOf,
   ingressPath,
-  parseBaseUrl,
   parseChallengeAnswer,
   parseKeyAnswer,
   parseTokenAnswer,
@@ -16,6 +14,7 @@ import {
   sessionPath,
   writeRegistration,
 } from "./wire.ts";
+import { readBaseUrl } from "./server_url.ts";
 
 /** How it stands with the waiting. */
 export type WaiterState =
@@ -43,16 +42,6 @@ export interface IngressWaiterOptions {
   /** Must not throw. */
   readonly onState?: (state: WaiterState) => void;
   readonly timing?: Partial<ClientTiming>;
-}
-
-/** Reads a server's base URL. Throws {@link BadInput} where it is none. */
-export function readBaseUrl(url: string): string {
-  const baseUrl = parseBaseUrl(url);
-  if (baseUrl !== undefined) return baseUrl;
-  throw new BadInput(
-    `${JSON.stringify(url)} is not a signaling server's base URL: write it like ` +
-      "https://light.example.com",
-  );
 }
 
 /** Waits at a signaling server, through losses of it, until closed. */

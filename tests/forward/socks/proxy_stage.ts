@@ -4,7 +4,9 @@ import { AllowList, parseAllowRule } from "../../../src/access/allow_list.ts";
 import { BufferPool } from "../../../src/buffer_pool.ts";
 import type { DatagramEgress } from "../../../src/forward/datagram_flow.ts";
 import type { Forward } from "../../../src/forward/forward.ts";
-import { openStreamForward } from "../../../src/forward/open_forward.ts";
+import { LinkDatagramEgress } from "../../../src/forward/datagram_egress.ts";
+import { SocksForward } from "../../../src/forward/socks/socks_forward.ts";
+import { StreamEgress } from "../../../src/forward/stream_egress.ts";
 import { parseProxyCredentials } from "../../../src/forward/socks/proxy_credentials.ts";
 import { parseSocksListen, socksSpec } from "../../../src/forward/socks/socks_spec.ts";
 import { serveStreamChannel } from "../../../src/forward/stream_ingress.ts";
@@ -71,7 +73,10 @@ export class ProxyStage implements AsyncDisposable {
       credentials === undefined ? undefined : parseProxyCredentials(credentials, "the test"),
     );
     const links = { acquire: () => Promise.resolve(isLinkUp ? a : undefined) };
-    this.forward = openStreamForward(spec, { links, pool: this.pool, datagrams });
+    this.forward = new SocksForward(spec, {
+      egress: new StreamEgress({ links, pool: this.pool }),
+      datagrams: datagrams ?? new LinkDatagramEgress({ links }),
+    });
   }
 
   get port(): number {
