@@ -108,7 +108,13 @@ async function connect(
   const { filterOf } = await import("./filters/filter_of.ts");
   return filterOf(grant.content)(paced, {
     ...{ peer, pool, ruleName: grant.rule },
-    onJudged: (summary, isAllowed) => grant.handleJudged(summary, isAllowed),
+    onJudged: (summary, isAllowed) => {
+      grant.handleJudged(summary, isAllowed);
+      if (isAllowed) return;
+      log.warn("refused {summary} to {peer} by rule {rule}", {
+        ...{ event: "request-refused", summary: quote(summary), peer: peer.name, rule: grant.rule },
+      });
+    },
     breakOff: (reason) => port.stream.reset(reason),
   });
 }
