@@ -90,7 +90,7 @@ const SETUP: RemovalGroup = {
     {
       row: "S2",
       file: "setup.ts",
-      check: "if (!isUsable(init)) {",
+      check: "if (!isUsableInit(init)) {",
       without: "if (false) {",
     },
     {
@@ -120,7 +120,7 @@ const SETUP: RemovalGroup = {
     {
       row: "S4",
       file: "setup.ts",
-      check: "if (!isUsable(init) || stateCookie === undefined) {",
+      check: "if (!isUsableInit(init) || stateCookie === undefined) {",
       without: "if (stateCookie === undefined) {",
     },
     {
