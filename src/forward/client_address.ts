@@ -18,6 +18,24 @@ export function parseClient(text: string): Endpoint | undefined {
   }
 }
 
+/** The label of a flow of datagrams: its target and, where it has an address, its client. */
+export function writeFlowLabel(target: Endpoint, client: string): string {
+  const formatted = formatClient(client);
+  return formatEndpoint(target) + (formatted === undefined ? "" : ` ${formatted}`);
+}
+
+/** Reads it. Throws {@link SpecError} where it names no target, or a client that is no address. */
+export function parseFlowLabel(
+  label: string,
+): { readonly target: Endpoint; readonly client: Endpoint | undefined } {
+  const [first = "", second, more] = label.split(" ");
+  const client = second === undefined ? undefined : parseClient(second);
+  if (more !== undefined || (second !== undefined && client === undefined)) {
+    throw new SpecError(first.length + 2, "the client is no address");
+  }
+  return { target: parseEndpoint(first), client };
+}
+
 /** The one spelling of a client that has an address; undefined for any other, such as stdio. */
 export function formatClient(remote: string): string | undefined {
   const client = parseClient(remote);

@@ -3,8 +3,8 @@ import { getLogger } from "@logtape/logtape";
 import { formatTarget, type UdpTarget } from "../access/target.ts";
 import type { Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
-import { formatEndpoint } from "../socket/endpoint.ts";
 import { DatagramChannel, type DatagramsClosed, udpProtocol } from "../tunnel/datagram_channel.ts";
+import { writeFlowLabel } from "./client_address.ts";
 import type { ConnectionCount } from "./connection_count.ts";
 import type { DatagramEgress, DatagramFlow, DatagramFlowHandler } from "./datagram_flow.ts";
 import { defaultIdleTimeout, FlowTable } from "./flow_table.ts";
@@ -149,8 +149,8 @@ class LinkFlow implements DatagramFlow {
   }
 
   #openOver(link: Link): void {
-    const { target, handler, table } = this.#options;
-    const label = formatEndpoint(target);
+    const { client, target, handler, table } = this.#options;
+    const label = writeFlowLabel(target, client);
     const channel = new DatagramChannel(
       link.openChannel({ label, protocol: udpProtocol, isDatagrams: true }),
     );

@@ -12,13 +12,15 @@ import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
 import type { DatagramHandler, DatagramSockets, SocketAddress } from "../socket/datagram.ts";
-import { formatEndpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
+import { type Endpoint, formatEndpoint, SpecError } from "../socket/endpoint.ts";
 import { DatagramChannel } from "../tunnel/datagram_channel.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
+import { parseFlowLabel } from "./client_address.ts";
 import { DatagramBatch, type DatagramRoute, userSocket } from "./datagram_batch.ts";
 import { DialError } from "./dial_error.ts";
 import { resolveHost } from "./dial_target.ts";
 import { defaultIdleTimeout, type Expiring, FlowTable } from "./flow_table.ts";
+import { datagramHeader, type ProxyRule } from "./proxy_protocol.ts";
 import { quote } from "./stream_ingress.ts";
 import { WaitingDatagrams } from "./waiting_datagrams.ts";
 
@@ -37,6 +39,8 @@ export interface DatagramIngressOptions {
   readonly sockets: () => Promise<DatagramSockets>;
   /** In ms; 60 s unless said. */
   readonly idleTimeout?: number | undefined;
+  /** Targets that are told of the client. */
+  readonly proxyRules?: readonly ProxyRule[];
 }
 
 /** Whose flow it is. */
@@ -44,6 +48,13 @@ export interface DatagramClient {
   readonly peer: AccessPeer;
   /** Its link: the flows of one share a table. */
   readonly link: object;
+}
+
+/** What a peer asks for. */
+interface FlowRequest {
+  readonly target: UdpTarget;
+  /** As the peer tells it. */
+  readonly client: Endpoint | undefined;
 }
 
 /** Serves the flows of all peers of one node. */
@@ -60,15 +71,20 @@ export class DatagramIngress {
   /** Begins to serve one channel. Never throws. */
   async serve(channel: Channel, { peer: asking, link }: DatagramClient): Promise<void> {
     const datagrams = new DatagramChannel(channel);
-    const target = this.#judge(channel.label, asking);
+    const judged = this.#judge(channel.label, asking);
     const refuse = (code: RefusalCode, reason: string) => {
       log.warn("refused {target} to {peer}: {reason}", {
-        ...{ event: "refused", target: quote(`${channel.label}/udp`), peer: asking.name },
+        ...{
+          event: "refused",
+          target: quote(`${channel.label.split(" ")[0]}/udp`),
+          peer: asking.name,
+        },
         ...{ code, reason },
       });
       datagrams.refuse(code, reason);
     };
-    if ("code" in target) return refuse(target.code, target.reason);
+    if ("code" in judged) return refuse(judged.code, judged.reason);
+    const { target, client } = judged;
     const flow = new IngressFlow(datagrams, { batch: this.#batch, table: this.#tableOf(link) });
     const permit = (addresses: readonly string[]) => {
       const end = (reason: string) => flow.expire(reason);
@@ -76,6 +92,9 @@ export class DatagramIngress {
       const admission = access.admit({ peer: asking, wanted: target, addresses, end });
       if (!admission.isAllowed) throw new DialError("denied", admission.reason);
       flow.grant = admission.grant;
+      const [address = ""] = admission.addresses;
+      const { proxyRules: rules = [] } = this.#options;
+      flow.header = datagramHeader({ rules, target, address, peer: asking, client });
       return admission.addresses;
     };
     try {
@@ -99,11 +118,13 @@ export class DatagramIngress {
     return table;
   }
 
-  #judge(label: string, peer: AccessPeer): UdpTarget | { code: RefusalCode; reason: string } {
+  #judge(label: string, peer: AccessPeer): FlowRequest | { code: RefusalCode; reason: string } {
     try {
-      const wanted: UdpTarget = { kind: "udp", ...parseEndpoint(label) };
+      const { target, client } = parseFlowLabel(label);
+      const wanted: UdpTarget = { kind: "udp", ...target };
       const verdict = this.#options.access.judgeUnresolved({ peer, wanted });
-      return verdict.isAllowed ? wanted : { code: "denied", reason: verdict.reason };
+      if (!verdict.isAllowed) return { code: "denied", reason: verdict.reason };
+      return { target: wanted, client };
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
       return { code: "malformed", reason: error.message };
@@ -120,6 +141,8 @@ class IngressFlow implements DatagramHandler, Expiring {
   readonly #waiting = new WaitingDatagrams();
   /** What it was admitted with. */
   grant: Grant = freeGrant;
+  /** Stands before each datagram for the target. */
+  header: Uint8Array<ArrayBuffer> | undefined;
   #route: DatagramRoute | undefined;
   /** In each direction, whether a datagram waits for its share: others are dropped. */
   readonly #isHeld = { up: false, down: false };
@@ -209,8 +232,17 @@ class IngressFlow implements DatagramHandler, Expiring {
   #begin(route: DatagramRoute): void {
     this.#route = route;
     for (const datagram of this.#waiting.take()) {
-      this.#batch.send(route, datagram, 0, datagram.length);
+      this.#sendOver(route, datagram, 0, datagram.length);
     }
+  }
+
+  #sendOver(route: DatagramRoute, bytes: Uint8Array, start: number, end: number): void {
+    const { header } = this;
+    if (header === undefined) return this.#batch.send(route, bytes, start, end);
+    const whole = new Uint8Array(header.length + end - start);
+    whole.set(header);
+    whole.set(bytes.subarray(start, end), header.length);
+    this.#batch.send(route, whole, 0, whole.length);
   }
 
   /** Nothing waits here: what is over the limit is lost, as on any path. */
@@ -230,7 +262,7 @@ class IngressFlow implements DatagramHandler, Expiring {
     this.#table.touch(this);
     if (!this.#mayPass("up", end - start)) return;
     if (this.#route === undefined) this.#waiting.add(bytes, start, end);
-    else this.#batch.send(this.#route, bytes, start, end);
+    else this.#sendOver(this.#route, bytes, start, end);
   }
 }
 

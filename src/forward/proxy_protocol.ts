@@ -1,10 +1,16 @@
 /** Which targets are told of the client by a PROXY header, and telling them. */
 import type { AccessPeer } from "../access/access.ts";
-import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
+import {
+  type ExecTarget,
+  parseTarget,
+  type StreamTarget,
+  type Target,
+  type UdpTarget,
+} from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import { messageOf } from "../message_of.ts";
 import type { Connection } from "../socket/connection.ts";
-import { isThisHost, SpecError } from "../socket/endpoint.ts";
+import { type Endpoint, isThisHost, SpecError } from "../socket/endpoint.ts";
 import { parseClient } from "./client_address.ts";
 import { DialError } from "./dial_error.ts";
 import { type ProxyHeaderOptions, writeProxyHeader } from "./proxy_header.ts";
@@ -12,7 +18,7 @@ import { type ProxyHeaderOptions, writeProxyHeader } from "./proxy_header.ts";
 /** One target that expects headers. */
 export interface ProxyRule {
   readonly version: ProxyHeaderOptions["version"];
-  readonly target: StreamTarget;
+  readonly target: Exclude<Target, ExecTarget>;
 }
 
 /** For whom a target was dialled. */
@@ -31,7 +37,10 @@ export function parseProxyRule(spec: string): ProxyRule {
   const [prefix = "", version] = /^v([12])=/.exec(spec) ?? [];
   try {
     if (version === undefined) throw new SpecError(1, usage);
-    const target = parseStreamTarget(spec.slice(prefix.length));
+    const target = parseTarget(spec.slice(prefix.length));
+    if (target.kind === "udp" && version === "1") {
+      throw new SpecError(1, "version 1 knows no datagrams, version 2 does");
+    }
     if (target.kind === "exec") throw new SpecError(prefix.length + 1, "a command takes no header");
     return { version: version === "1" ? 1 : 2, target };
   } catch (error) {
@@ -57,14 +66,12 @@ export async function greetTarget(
   const rule = rules.find((one) => isSameTarget(one.target, target));
   if (rule === undefined) return;
   const source = await withinTimeout(client);
-  const { identity } = peer;
   const header = writeProxyHeader({
     version: rule.version,
     transport: "tcp",
     source: source === undefined ? undefined : parseClient(source),
     destination: parseClient(connection.remote),
-    // Where nobody vouches for a name it is a claim, which the target could not tell from others.
-    peerName: identity?.vouchedBy === "chain" ? identity.name : undefined,
+    peerName: vouchedName(peer),
   });
   try {
     await connection.write(header);
@@ -84,9 +91,34 @@ async function withinTimeout(client: Promise<string | undefined>): Promise<strin
   }
 }
 
+/** What stands before each datagram for the target; undefined where it expects nothing. */
+export function datagramHeader(
+  { rules, target, address, peer, client }: {
+    readonly rules: readonly ProxyRule[];
+    readonly target: UdpTarget;
+    /** What the target's name was resolved to. */
+    readonly address: string;
+    readonly peer: AccessPeer;
+    readonly client: Endpoint | undefined;
+  },
+): Uint8Array<ArrayBuffer> | undefined {
+  const rule = rules.find((one) => isSameTarget(one.target, target));
+  return rule && writeProxyHeader({
+    ...{ version: rule.version, transport: "udp", source: client },
+    destination: { host: address, port: target.port },
+    peerName: vouchedName(peer),
+  });
+}
+
+/** Where nobody vouches for a name it is a claim, which the target could not tell from others. */
+function vouchedName({ identity }: AccessPeer): string | undefined {
+  return identity?.vouchedBy === "chain" ? identity.name : undefined;
+}
+
 /** As in `--allow`, the names of this host are one. */
-function isSameTarget(one: StreamTarget, other: StreamTarget): boolean {
+function isSameTarget(one: Target, other: Target): boolean {
   if (one.kind === "unix") return other.kind === "unix" && one.path === other.path;
-  if (one.kind !== "tcp" || other.kind !== "tcp" || one.port !== other.port) return false;
+  if (one.kind === "exec" || other.kind === "exec" || other.kind === "unix") return false;
+  if (one.kind !== other.kind || one.port !== other.port) return false;
   return one.host === other.host || (isThisHost(one.host) && isThisHost(other.host));
 }

@@ -130,7 +130,7 @@ export class Node {
     this.#pool = pool;
     this.#udpIdle = udpIdle;
     const datagrams = new DatagramIngress({
-      ...{ access, pool, idleTimeout: udpIdle },
+      ...{ access, pool, idleTimeout: udpIdle, proxyRules },
       sockets: async () => {
         const { sharedDatagramSockets } = await import("../socket/choose_datagram_sockets.ts");
         return (await sharedDatagramSockets()).sockets;

@@ -10,7 +10,7 @@ import { configExample } from "../../src/cli/config_example.ts";
 import { parseConfig } from "../../src/cli/config_settings.ts";
 import { proxyFlags } from "../../src/cli/proxy_command.ts";
 import { ConfigError } from "../../src/config/config_error.ts";
-import { parseClient } from "../../src/forward/client_address.ts";
+import { parseClient, parseFlowLabel } from "../../src/forward/client_address.ts";
 import { parseForwardSpecs } from "../../src/forward/forward_spec.ts";
 import { parseProxyRule } from "../../src/forward/proxy_protocol.ts";
 import {
@@ -105,6 +105,12 @@ export const fuzzTargets: readonly FuzzTarget[] = [
     samples: ["v1=127.0.0.1:80", "v2=[::1]:443", "v2=/run/web.sock", "v2=exec:shell"],
     read: (text) => void parseProxyRule(text),
     mayThrow: BadInput,
+  },
+  {
+    name: "labels of flows",
+    samples: ["10.0.0.53:53", "10.0.0.53:53 192.0.2.7:40000", "[::1]:53 [2001:db8::1]:1"],
+    read: (text) => void parseFlowLabel(text),
+    mayThrow: SpecError,
   },
   {
     name: "labels of requests to listen",

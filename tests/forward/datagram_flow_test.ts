@@ -81,7 +81,7 @@ Deno.test("datagrams stay datagrams of any length both ways, and what was sent a
   for (const length of lengths) send(testBytes(length, length + 1));
   await settled();
   const [channel] = link.channels;
-  deepEqual([channel?.protocol, channel?.label], [udpProtocol, "10.0.0.53:53"]);
+  deepEqual([channel?.protocol, channel?.label], [udpProtocol, "10.0.0.53:53 127.0.0.1:1000"]);
   ok(channel?.isDatagrams);
   const [socket] = stage.sockets.bound;
   ok(socket);

@@ -69,6 +69,32 @@ Deno.test("datagrams of every length pass both ways byte by byte, in order, empt
   });
 });
 
+Deno.test("a target is told of the client before each datagram, where it expects that", async () => {
+  await using service = await UdpEnd.open();
+  await using client = await UdpEnd.open();
+  const { local: [port = 0], ...args } = forwards(service.port);
+  const told = ["--proxy-protocol", `v2=127.0.0.1:${service.port}/udp`];
+  await withNodes(args.egress, [...args.ingress, ...told], async () => {
+    for (const count of [1, 2]) {
+      client.send(testBytes(10, count), port);
+      const { header, source, payload } = proxied(await service.next(count));
+      // Version 2, PROXY, datagrams over IPv4, twelve bytes of addresses.
+      assert.deepEqual(header, [0x21, 0x12, 0, 12]);
+      assert.deepEqual(source, [127, 0, 0, 1, client.port >> 8, client.port & 255]);
+      assert.ok(isSame(payload, testBytes(10, count)));
+    }
+  });
+});
+
+/** What follows the signature of a PROXY header of version 2, and the datagram behind it. */
+function proxied(bytes: Uint8Array) {
+  return {
+    header: [...bytes.subarray(12, 16)],
+    source: [...bytes.subarray(16, 20), ...bytes.subarray(24, 26)],
+    payload: Uint8Array.from(bytes.subarray(28)),
+  };
+}
+
 Deno.test("clients have a socket of their own at the ingress, which an idle one gives back", async () => {
   const ports = new Set<number>();
   await using service = await UdpEnd.open((datagram, { port }) => {
