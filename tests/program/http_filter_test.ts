@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import net from "node:net";
 import { joinByPaste, NodeProcess } from "../../demo/node_process.ts";
+import { isInstalled } from "../peers/peer_process.ts";
 import { freePort, randomPayload, sha256 } from "./local_service.ts";
 
 const policy = (port: number) => `
@@ -16,14 +17,39 @@ paths = ["/", "/public/**", "/ws", "/events"]
 set-headers = { X-From = "outside" }
 `;
 
+/** Uses all that the rule allows, and one thing that it does not; then it tells what came of it. */
+const page = `<!doctype html><script src="/public/asset.js"></script><script>
+  const said = (target, event) => new Promise((resolve, reject) => {
+    target.addEventListener(event, ({ data }) => resolve(data));
+    target.addEventListener("error", () => reject(new Error(event)));
+  });
+  async function tell() {
+    const upload = await fetch("/public/up", { method: "PUT", body: "x".repeat(1_000_000) });
+    const events = new EventSource("/events");
+    const event = await said(events, "message");
+    events.close();
+    const socket = new WebSocket("ws://" + location.host + "/ws");
+    await said(socket, "open");
+    socket.send("browser");
+    const echoed = await said(socket, "message");
+    const refused = await fetch("/private");
+    return [window.asset, (await upload.text()).slice(0, 8), event, echoed, refused.status].join();
+  }
+  tell().catch(String).then((text) => fetch("/public/report", { method: "PUT", body: text }));
+</script>`;
+
 /** A site, which keeps what it is asked. */
 class Site implements AsyncDisposable {
   readonly asked: string[] = [];
+  /** What the page's script found, once it has told. */
+  readonly reported: Promise<string>;
+  readonly #report = Promise.withResolvers<string>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
   constructor() {
     const quiet = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
     this.#server = Deno.serve(quiet, (request) => this.#answer(request));
+    this.reported = this.#report.promise;
   }
 
   get port(): number {
@@ -45,6 +71,18 @@ class Site implements AsyncDisposable {
       );
       const body = ReadableStream.from(events);
       return new Response(body, { headers: { "content-type": "text/event-stream" } });
+    }
+    if (pathname === "/public/report") {
+      this.#report.resolve(await request.text());
+      return new Response("thanks");
+    }
+    if (pathname === "/public/app") {
+      return new Response(page, { headers: { "content-type": "text/html" } });
+    }
+    if (pathname === "/public/asset.js") {
+      return new Response("window.asset = 'loaded';", {
+        headers: { "content-type": "text/javascript" },
+      });
     }
     const hash = createHash("sha256");
     for await (const bytes of request.body ?? []) hash.update(bytes);
@@ -120,6 +158,34 @@ Deno.test("pages, uploads, events and a WebSocket pass; what the rule does not n
       "GET /ws nobody outside",
     ]);
   }));
+
+const hasChromium = await isInstalled("chromium", ["--version"], "sites behind a rule");
+
+Deno.test(
+  "a browser uses a site behind a rule",
+  { ignore: !hasChromium },
+  () =>
+    onSite(async (base, site) => {
+      const profile = await Deno.makeTempDir();
+      const browser = new Deno.Command("chromium", {
+        args: [
+          ...["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+          ...["--disable-background-networking", "--no-first-run", `--user-data-dir=${profile}`],
+          ...["--remote-debugging-port=0", `${base}/public/app`],
+        ],
+        ...{ stdin: "null", stdout: "null", stderr: "null" },
+      }).spawn();
+      try {
+        const hash = sha256(new TextEncoder().encode("x".repeat(1_000_000))).slice(0, 8);
+        const report = await Promise.race([site.reported, browser.status.then(() => "it ended")]);
+        assert.equal(report, `loaded,${hash},one,echo browser,403`);
+      } finally {
+        browser.kill("SIGKILL");
+        await browser.status;
+        await Deno.remove(profile, { recursive: true }).catch(() => {});
+      }
+    }),
+);
 
 Deno.test("one connection carries many requests, refused ones between", () =>
   onSite(async (base, site) => {
