@@ -10,6 +10,14 @@ export interface DeliveryOptions {
   readonly lifetime?: number;
 }
 
+/** Bytes that are sent as messages of any length. */
+export interface ByteRun {
+  readonly start: number;
+  readonly end: number;
+  /** Infinity for any. */
+  readonly maxMessageLength: number;
+}
+
 /** The part of an association that data channels use. */
 export interface ChannelAssociation {
   /** Queues a message of one byte or more, which is copied. */
@@ -20,6 +28,8 @@ export interface ChannelAssociation {
     options: DeliveryOptions | undefined,
     now: Instant,
   ): void;
+  /** Queues bytes, which are copied, as messages that fit a packet each: reliably and in order. */
+  sendRun(streamId: number, ppid: number, bytes: Uint8Array, run: ByteRun): void;
   /** Bytes of a stream that are queued and were not sent yet. */
   bufferedAmount(streamId: number): number;
   /** Has it told when `bufferedAmount` falls to the threshold. */

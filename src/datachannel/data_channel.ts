@@ -108,6 +108,20 @@ export class DataChannel {
   }
 
   /**
+   * Sends `bytes[start..end)`, copied, as messages that fit a packet each. Does nothing once closed.
+   * @throws {Error} where messages may be lost, or come in any order
+   */
+  sendRun(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isClosed) return;
+    if (this.#currentDelivery !== undefined) {
+      throw new Error("sending a run of messages: the channel is not reliable and in order");
+    }
+    const { maxMessageLength } = this;
+    this.#association.sendRun(this.id, ppids.binary, bytes, { start, end, maxMessageLength });
+    this.#noteFull();
+  }
+
+  /**
    * Sends a text. Does nothing once closed.
    * @throws {RangeError} where it is longer than `maxMessageLength` in UTF-8
    */
@@ -193,6 +207,10 @@ export class DataChannel {
       throw new RangeError(`sending a message of ${bytes.length} bytes: ${limit}, so split it`);
     }
     this.#association.send(this.id, ppid, bytes, this.#currentDelivery, now);
+    this.#noteFull();
+  }
+
+  #noteFull(): void {
     if (this.#association.bufferedAmount(this.id) >= channelBufferLength) this.#isFull = true;
   }
 }

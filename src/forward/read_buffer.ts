@@ -22,14 +22,10 @@ export class ReadBuffer {
     this.#pool = pool;
   }
 
-  /**
-   * Where the next read goes: as long as whole messages of that length, since the rest would be a
-   * packet of its own.
-   */
-  next(messageLength: number): Uint8Array<ArrayBuffer> {
+  /** Where the next read goes: no more than a burst, since the rest would be a packet of its own. */
+  next(burstLength: number): Uint8Array<ArrayBuffer> {
     const whole = this.#block ?? this.#idle;
-    const rest = whole.length > messageLength ? whole.length % messageLength : 0;
-    return this.#bytes = rest === 0 ? whole : whole.subarray(0, whole.length - rest);
+    return this.#bytes = whole.length > burstLength ? whole.subarray(0, burstLength) : whole;
   }
 
   /** A read returned so many bytes, and they are used: chooses what the next read goes to. */

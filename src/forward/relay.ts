@@ -99,7 +99,7 @@ async function pumpOut(junction: Junction): Promise<void> {
       buffer.shrink();
       await untilSendable(junction);
     }
-    const bytes = buffer.next(port.stream.maxMessageLength);
+    const bytes = buffer.next(port.stream.burstLength);
     const count = await connection.read(bytes);
     if (count === null) break;
     await sendAll(junction, bytes, count);
@@ -109,7 +109,7 @@ async function pumpOut(junction: Junction): Promise<void> {
   port.stream.end();
 }
 
-/** Sends so many of the bytes, in messages as long as they may be at each moment. */
+/** Sends so many of the bytes, as many at once as may be. */
 async function sendAll(junction: Junction, bytes: Uint8Array, length: number): Promise<void> {
   const { stream } = junction.port;
   for (let start = 0; start < length;) {

@@ -42,6 +42,8 @@ export interface Channel {
   readonly maxMessageLength: number;
   /** The longest message that may ever be sent, in several packets, in bytes: what the peer takes. */
   readonly maxFragmentedLength: number;
+  /** What is best sent at once on the path as it is, in bytes: whole packets, sent by one call. */
+  readonly burstLength: number;
   /** The round trip to the other node, smoothed, in ms; undefined before one was measured. */
   readonly roundTrip: number | undefined;
   /** What windows that are longer than others' are taken from. */
@@ -52,6 +54,11 @@ export interface Channel {
   handler: ChannelHandler | undefined;
   /** Sends `bytes[start..end)` as one message, copied before this returns; nothing once closed. */
   sendBinary(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Sends `bytes[start..end)`, copied before this returns, as binary messages that are as long as
+   * packets take; nothing once closed. For channels that are reliable and in order.
+   */
+  sendRun(bytes: Uint8Array, start: number, end: number): void;
   /** Sends a text message. Does nothing once closed. */
   sendText(text: string): void;
   /**

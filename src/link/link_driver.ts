@@ -70,6 +70,8 @@ export interface Patience {
 
 /** The AEAD's tag, for which there must be room behind every packet, in bytes. */
 const tagLength = 16;
+/** What the kernel cuts of one batch at most: UDP_MAX_SEGMENTS of those that allow fewest. */
+const maxBatchCount = 64;
 /** The longest SCTP packet that fits Ethernet, over IPv4, in bytes. */
 const ethernetPacketLength = 1_432;
 /** RFC 6347 section 4.2.4.1 allows less than a second where the round trip is known to be less. */
@@ -136,6 +138,14 @@ export class LinkDriver {
 
   get association(): Association {
     return this.#association;
+  }
+
+  /** The user data of the packets that go out by one call, in bytes. */
+  get burstLength(): number {
+    const { maxPieceLength, fullPacketLength } = this.#association;
+    const recordLength = fullPacketLength + (this.#dtls?.recordOverhead() ?? 0);
+    const count = Math.min(maxBatchCount, Math.floor(this.#out.length / recordLength));
+    return Math.max(1, count) * maxPieceLength;
   }
 
   /** How long nothing authentic was heard, in ms; 0 before the link is up. */
@@ -339,6 +349,8 @@ export class LinkDriver {
       }
       end += record;
       if (record < stride) break;
+      const run = { length, stride, now };
+      end += stride * this.#association.writeRun(out, end + offset, run);
     }
     if (end === 0) return false;
     this.#sealAndSend(dtls, 0, end, stride);

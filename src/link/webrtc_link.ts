@@ -21,6 +21,7 @@ import type { Peer } from "../identity/verify.ts";
 import { createOwnInit } from "../sctp/own_init.ts";
 import type { InitFields } from "../sctp/packet/init_chunk.ts";
 import { PayloadStore } from "../sctp/payload_store.ts";
+import { maxDatagramLength, receiveBufferLength } from "../socket/datagram.ts";
 import {
   type DatagramSocketsChoice,
   sharedDatagramSockets,
@@ -77,8 +78,6 @@ const unreadAllowance = 67_108_864;
 /** What the streams of a link may have under way beyond what each has, in bytes; and of all links. */
 const windowAllowance = { link: 33_554_432, process: 134_217_728 } as const;
 const sctpPort = 5_000;
-/** A batch for the kernel: what UDP takes at once. Bytes. */
-const batchLength = 65_536;
 /** Records of one datagram that carry data: more are no use to anybody. */
 const maxRecordCount = 64;
 
@@ -250,8 +249,8 @@ export class WebRtcLinkFactory implements LinkFactory {
   /** Made once, when there is a first link: an idle node has none. */
   #memory(provider: AeadProvider): LinkMemory {
     this.#workbench ??= {
-      out: allocate(provider, batchLength),
-      receiveBuffer: allocate(provider, batchLength),
+      out: allocate(provider, maxDatagramLength),
+      receiveBuffer: allocate(provider, receiveBufferLength),
       spans: new Uint32Array(2 * maxRecordCount),
     };
     return this.#workbench;
@@ -515,6 +514,11 @@ class WebRtcLink implements Link {
     return this.#driver.association.maxPieceLength;
   }
 
+  /** The user data of the packets that go out by one call, in bytes. */
+  get burstLength(): number {
+    return this.#driver.burstLength;
+  }
+
   /** Smoothed, in ms. */
   get roundTrip(): number | undefined {
     return this.#driver.association.srtt;
@@ -653,6 +657,10 @@ class WebRtcChannel implements Channel {
     return this.#channel.maxMessageLength;
   }
 
+  get burstLength(): number {
+    return this.#link.burstLength;
+  }
+
   get roundTrip(): number | undefined {
     return this.#link.roundTrip;
   }
@@ -688,6 +696,11 @@ class WebRtcChannel implements Channel {
 
   sendBinary(bytes: Uint8Array, start: number, end: number): void {
     this.#channel.sendBinary(bytes.subarray(start, end), performance.now());
+    this.#link.schedule();
+  }
+
+  sendRun(bytes: Uint8Array, start: number, end: number): void {
+    this.#channel.sendRun(bytes, start, end);
     this.#link.schedule();
   }
 

@@ -42,10 +42,10 @@ import {
 } from "./shutdown.ts";
 import { type Mac, type StateCookie, verifyStateCookie } from "./state_cookie.ts";
 import type { CongestionControl } from "./tx/congestion_control.ts";
-import type { SendOptions } from "./tx/send_queue.ts";
+import type { ByteRun, SendOptions } from "./tx/send_queue.ts";
 import type { TransmitterFigures } from "./tx/transmitter.ts";
 
-export type { SendOptions } from "./tx/send_queue.ts";
+export type { ByteRun, SendOptions } from "./tx/send_queue.ts";
 
 /** What an association tells its user: in order, from within the call that brought it about. */
 export interface AssociationHandler {
@@ -161,6 +161,11 @@ export class Association {
     return this.#context.transmitter.pieceLength;
   }
 
+  /** The length of a packet that is full of data and nothing else, in bytes. */
+  get fullPacketLength(): number {
+    return packetHeaderLength + this.#context.transmitter.fullChunkLength;
+  }
+
   /** The round trip, smoothed, in ms; undefined before one was measured. */
   get srtt(): number | undefined {
     return this.#context.timeout.srtt;
@@ -204,6 +209,15 @@ export class Association {
   ): void {
     const { isOpen, transmitter } = this.#context;
     if (isOpen) transmitter.queue.add(streamId, ppid, bytes, options, now);
+  }
+
+  /**
+   * Queues bytes, copied, as messages each of which fits a packet: reliably and in order. Ignored once
+   * the association is closing.
+   */
+  sendRun(streamId: number, ppid: number, bytes: Uint8Array, run: ByteRun): void {
+    const { isOpen, transmitter } = this.#context;
+    if (isOpen && run.end > run.start) transmitter.queue.addRun(streamId, ppid, bytes, run);
   }
 
   /** Bytes of a stream that were never sent yet. */
@@ -353,13 +367,42 @@ export class Association {
     return this.#finish(out, start, at, peer.tag, isChecked);
   }
 
+  /**
+   * Writes packets that are due after one of `length` bytes and are as long: each has one chunk of new
+   * data and nothing else. The first goes to `out[start..)`, the next `stride` bytes behind it, and so
+   * on. Returns how many there are, which may be none where others are due.
+   */
+  writeRun(
+    out: Uint8Array,
+    start: number,
+    { length, stride, now }: {
+      readonly length: number;
+      readonly stride: number;
+      readonly now: Instant;
+    },
+  ): number {
+    const { outbox, peer, isTransferring, transmitter, state } = this.#context;
+    if (peer === undefined || !isTransferring || !outbox.isEmpty) return 0;
+    const chunkLength = length - packetHeaderLength;
+    const run = { chunkLength, stride, now };
+    const count = transmitter.writeRun(out, start + packetHeaderLength, run);
+    const isChecked = state === "cookie-echoed" || !peer.capabilities.isZeroChecksum;
+    for (let at = start; at < start + count * stride; at += stride) {
+      this.#finish(out, at, at + length, peer.tag, isChecked);
+    }
+    return count;
+  }
+
   /** What is due besides requests and probes: control, SACK, data, in the order they are read. */
   #writeChunks(peer: Peer, out: Uint8Array, at: number, end: number, now: Instant): number {
     const first = at;
     const { isTransferring, transmitter, timeout, heartbeat, outbox } = this.#context;
     if (!isTransferring) return outbox.write(out, at, end);
     const heartbeatChunk = heartbeat.take(now, timeout.timeout);
-    if (heartbeatChunk !== undefined) outbox.add(heartbeatChunk);
+    if (heartbeatChunk !== undefined) {
+      outbox.add(heartbeatChunk);
+      transmitter.trim();
+    }
     const forwardTsn = transmitter.takeForwardTsn(now);
     if (forwardTsn !== undefined) outbox.add(forwardTsn);
     if (peer.capabilities.isStreamReset) peer.reset.start(now, timeout.timeout);

@@ -15,6 +15,11 @@ export class Outbox {
   readonly #replies: Reply[] = [];
   readonly #control: Uint8Array[] = [];
 
+  /** Whether nothing waits. */
+  get isEmpty(): boolean {
+    return this.#control.length === 0 && this.#replies.length === 0;
+  }
+
   /** Queues a chunk for a packet of its own. */
   reply(verificationTag: number, chunk: Uint8Array): void {
     if (this.#replies.length < maxReplyCount) this.#replies.push({ verificationTag, chunk });

@@ -7,11 +7,14 @@ import { blockLength, type BufferPool } from "../buffer_pool.ts";
 import { copyBytes } from "../copy_bytes.ts";
 import type { Instant } from "../sans_io.ts";
 
-/** Sizes of places: control messages, packets of the Internet, packets of a loopback path. Bytes. */
-const placeLengths = [128, 1_408, 16_384] as const;
+/**
+ * Sizes of places, in bytes: control messages, packets of the Internet, packets of a loopback path,
+ * and what a socket was read of at once.
+ */
+const placeLengths = [128, 1_408, 16_384, blockLength] as const;
 
 /** The longest piece, in bytes. */
-export const maxPieceLength = 16_384;
+export const maxPieceLength = blockLength;
 
 /** Which piece: the number of its block, and its offset there in the low 16 bits. */
 export type PieceHandle = number;

@@ -88,16 +88,15 @@ export class TunnelStream implements ChannelHandler {
     return this.#channel.label;
   }
 
-  /** The longest message that `send` ever takes on the path as it is, in bytes. */
-  get maxMessageLength(): number {
-    return this.#channel.maxMessageLength;
+  /** What is best sent at once on the path as it is, in bytes: whole packets. */
+  get burstLength(): number {
+    return this.#channel.burstLength;
   }
 
-  /** The longest message that `send` takes now; zero while credit or the channel's buffer is used up. */
+  /** The most that `send` takes now; zero while credit or the channel's buffer is used up. */
   get sendableLength(): number {
     if (this.#isClosed || this.#outbound !== "open") return 0;
-    const { sendableLength, maxMessageLength } = this.#channel;
-    const length = Math.min(this.#credit, sendableLength, maxMessageLength);
+    const length = Math.min(this.#credit, this.#channel.sendableLength);
     if (length === 0) this.#isStarved = true;
     return length;
   }
@@ -134,7 +133,7 @@ export class TunnelStream implements ChannelHandler {
   send(bytes: Uint8Array, start: number, end: number): void {
     if (end - start > this.sendableLength) throw new RangeError("more than may be sent");
     this.#credit -= end - start;
-    this.#channel.sendBinary(bytes, start, end);
+    this.#channel.sendRun(bytes, start, end);
   }
 
   /** Half-close: no more payload goes out. */

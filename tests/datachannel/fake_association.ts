@@ -4,6 +4,7 @@
  * overwritten afterwards.
  */
 import type {
+  ByteRun,
   ChannelAssociation,
   DeliveryOptions,
 } from "../../src/datachannel/channel_association.ts";
@@ -26,6 +27,9 @@ interface FakeStream {
   /** A reset has arrived, and its answer has not: what is sent after it waits. */
   isResetUnanswered: boolean;
 }
+
+/** The messages that a run is cut into, in bytes. */
+const runMessageLength = 1_000;
 
 /** Before a message in the buffer that is lent, in bytes. */
 const lentOffset = 3;
@@ -55,6 +59,14 @@ export class FakeAssociation implements ChannelAssociation {
     const stream = this.#streamOf(streamId);
     stream.outbox.push(message);
     stream.bufferedLength += bytes.length;
+  }
+
+  sendRun(streamId: number, ppid: number, bytes: Uint8Array, run: ByteRun): void {
+    const length = Math.min(runMessageLength, run.maxMessageLength);
+    for (let at = run.start; at < run.end; at += length) {
+      const message = bytes.subarray(at, Math.min(at + length, run.end));
+      this.send(streamId, ppid, message, undefined, 0);
+    }
   }
 
   bufferedAmount(streamId: number): number {

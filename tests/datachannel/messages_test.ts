@@ -58,6 +58,29 @@ Deno.test("texts and bytes come whole, empty ones too", () => {
   deepEqual(sent, ["51 c3a9e282acf09f9880", "56 00", "53 0001ff", "57 00"]);
 });
 
+Deno.test("a run of bytes comes as binary messages, each no longer than the peer takes", () => {
+  const pair = new ChannelPair({ peerMaxMessageLength: 700 });
+  const { a, z } = pair.open();
+  a.sendRun(new Uint8Array(2_000).map((_, at) => at), 10, 1_900);
+  pair.settle();
+  deepEqual(linesOf(z).map((line) => line.length - "binary ".length), [1_400, 1_400, 980]);
+  const received = linesOf(z).map((line) => line.slice("binary ".length)).join("");
+  equal(received, new Uint8Array(2_000).map((_, at) => at).subarray(10, 1_900).toHex());
+});
+
+Deno.test("no run is sent where messages may be lost or change places, nor after the end", () => {
+  for (const options of [{ isOrdered: false }, { maxRetransmissions: 3 }, { lifetime: 50 }]) {
+    const { a } = new ChannelPair().open(options);
+    throws(() => a.sendRun(new Uint8Array(10), 0, 10), /not reliable and in order/);
+  }
+  const pair = new ChannelPair();
+  const { a } = pair.open();
+  a.close(0);
+  const sentCount = pair.a.association.sent.length;
+  a.sendRun(new Uint8Array(10), 0, 10);
+  equal(pair.a.association.sent.length, sentCount);
+});
+
 Deno.test("what stands for an empty message is ignored, whatever it is", () => {
   const end = createEnd("client");
   const channel = openLogged(end);

@@ -4,6 +4,7 @@
  * and overwritten, so that a view that was kept is found out.
  */
 import { Budget } from "../../src/budget.ts";
+import { blockLength } from "../../src/buffer_pool.ts";
 import type { Channel, ChannelHandler } from "../../src/link/link.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
 import { POISON } from "../sim/lent_memory.ts";
@@ -98,6 +99,10 @@ export class FakeChannel implements Channel {
     return this.#isClosed;
   }
 
+  get burstLength(): number {
+    return Math.max(1, Math.floor(blockLength / this.maxMessageLength)) * this.maxMessageLength;
+  }
+
   get sendableLength(): number {
     const free = Math.max(0, this.#capacity - this.#underWay);
     if (free === 0) this.#wasFull = true;
@@ -120,6 +125,12 @@ export class FakeChannel implements Channel {
 
   sendBinary(bytes: Uint8Array, start: number, end: number): void {
     this.#send(bytes.slice(start, end));
+  }
+
+  sendRun(bytes: Uint8Array, start: number, end: number): void {
+    for (let at = start; at < end; at += this.maxMessageLength) {
+      this.#send(bytes.slice(at, Math.min(at + this.maxMessageLength, end)));
+    }
   }
 
   sendText(text: string): void {

@@ -12,7 +12,7 @@ interface Piece {
 }
 
 /** Sizes of places, in bytes; each kind may keep one block without pieces. */
-const placeLengths = [128, 1_408, 16_384];
+const placeLengths = [128, 1_408, 16_384, 65_536];
 
 function newStore() {
   const pool = new BufferPool();

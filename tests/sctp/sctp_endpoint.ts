@@ -1,6 +1,6 @@
 /**
  * An association as a core of the simulated network: what its handler is told becomes events, one
- * packet a datagram.
+ * packet a datagram. Packets of a run are written at once, as a link does.
  *
  * @module
  */
@@ -81,7 +81,9 @@ export class SctpEndpoint implements SansIo<SctpEvent> {
 
   pollTransmit(out: Uint8Array, now: Instant): Transmit | undefined {
     const length = this.association.writePacket(out, 0, now);
-    return length > 0 ? { length, segmentSize: length } : undefined;
+    if (length === 0) return undefined;
+    const count = this.association.writeRun(out, length, { length, stride: length, now });
+    return { length: (1 + count) * length, segmentSize: length };
   }
 
   pollEvent(): SctpEvent | undefined {

@@ -100,6 +100,8 @@ export class OutstandingData {
   #isInterleaved = false;
   #columns = createColumns(initialCapacity);
   #mask = initialCapacity - 1;
+  /** How many chunks were outstanding at once since the last `trim`. */
+  #peakCount = 0;
   /** A ring of bits, one a row: set for chunks that are acked by a gap ack block. */
   #ackedBits = createBits(initialCapacity);
   readonly #deliveryRate = new DeliveryRate();
@@ -239,7 +241,9 @@ export class OutstandingData {
   /** Gives a fragment its TSN, as sent now. */
   add(fragment: Fragment, now: Instant): number {
     const tsn = this.#nextTsn;
-    if (distance32(this.#cumulativeTsn, tsn) > this.#mask) this.#grow();
+    const count = distance32(this.#cumulativeTsn, tsn);
+    if (count > this.#mask) this.#resize((this.#mask + 1) * 2);
+    if (count > this.#peakCount) this.#peakCount = count;
     const row = tsn & this.#mask;
     const columns = this.#columns;
     columns.state[row] = states.inFlight;
@@ -370,7 +374,17 @@ export class OutstandingData {
     if (this.#ackedCount > 0 && outcome.ackedLength > 0) this.#revoke(bytes, sack);
     if (sack.gapCount >= fullSackGapCount) this.#deliveryRate.distrust(this.#flightLength);
     this.#deliveryRate.end(this.#rack.minRtt === Infinity ? 0 : this.#rack.minRtt);
-    this.#shrink();
+  }
+
+  /**
+   * Gives back rows that were not needed since it was last called: now and then, as to make new ones
+   * costs more than what they hold.
+   */
+  trim(): void {
+    let capacity = initialCapacity;
+    while (capacity <= this.#peakCount) capacity *= 2;
+    if (capacity <= this.#mask) this.#resize(capacity);
+    this.#peakCount = distance32(this.#cumulativeTsn, this.#nextTsn);
   }
 
   /**
@@ -748,15 +762,6 @@ export class OutstandingData {
       else if (state !== states.acked || (this.#hasRevoked && !this.#isSpent(row))) break;
     }
     this.#advancedPeerAckPoint = passed;
-  }
-
-  #grow(): void {
-    this.#resize((this.#mask + 1) * 2);
-  }
-
-  /** An idle association waits with few rows. */
-  #shrink(): void {
-    if (this.isEmpty && this.#mask >= 16 * initialCapacity) this.#resize(initialCapacity);
   }
 
   #resize(capacity: number): void {

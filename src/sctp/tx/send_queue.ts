@@ -16,6 +16,14 @@ export interface SendOptions {
   readonly lifetime?: number;
 }
 
+/** Bytes that are sent as messages of any length. */
+export interface ByteRun {
+  readonly start: number;
+  readonly end: number;
+  /** Infinity for any. */
+  readonly maxMessageLength: number;
+}
+
 const reliable: SendOptions = {};
 
 /** `maxRetransmissions` of what is never given up. */
@@ -41,15 +49,17 @@ export interface Fragment {
   expiresAt: Instant;
 }
 
-/** A piece of a message in the queue; nodes are used again and again. */
+/** A piece of a message in the queue, or of several; nodes are used again and again. */
 interface QueuedPiece {
   handle: PieceHandle;
   length: number;
   sentLength: number;
+  /** It is no message: what each packet takes of it is one. */
+  isDivisible: boolean;
   isBeginning: boolean;
   isEnding: boolean;
   isUnordered: boolean;
-  /** Of the message that it is a piece of, in bytes. */
+  /** Of the message that it is a piece of, or of the longest it is divided into, in bytes. */
   messageLength: number;
   ppid: number;
   maxRetransmissions: number;
@@ -88,6 +98,9 @@ export interface SendQueueOptions {
   /** For tests: the first SSN and MID of every stream. */
   readonly initialMessageNumber?: number;
 }
+
+/** What is freed at once of a message that takes long to send, in bytes. */
+const messagePieceLength = 16_384;
 
 /** A chunk that ends a message in part costs a header: not for a few bytes. */
 const minFragmentLength = 256;
@@ -171,11 +184,10 @@ export class SendQueue {
     const { isUnordered = false, maxRetransmissions = unlimited, lifetime } = options ?? reliable;
     const stream = this.#streamOf(streamId);
     const expiresAt = lifetime === undefined ? Infinity : now + lifetime;
-    for (let start = 0; start < bytes.length; start += maxPieceLength) {
-      const end = Math.min(start + maxPieceLength, bytes.length);
-      const piece = this.#takePiece();
-      piece.handle = this.#store.hold(bytes, start, end);
-      piece.length = end - start;
+    for (let start = 0; start < bytes.length; start += messagePieceLength) {
+      const end = Math.min(start + messagePieceLength, bytes.length);
+      const piece = this.#holdPiece(bytes, start, end);
+      piece.isDivisible = false;
       piece.isBeginning = start === 0;
       piece.isEnding = end === bytes.length;
       piece.isUnordered = isUnordered;
@@ -185,10 +197,33 @@ export class SendQueue {
       piece.expiresAt = expiresAt;
       append(stream, piece);
     }
-    stream.bufferedLength += bytes.length;
-    this.#bufferedLength += bytes.length;
-    if (stream.bufferedLength > stream.lowThreshold) stream.isAboveThreshold = true;
-    this.#schedule(stream);
+    this.#buffer(stream, bytes.length);
+  }
+
+  /**
+   * Queues `bytes[start..end)`, copied, which go out as messages of their own: each as long as a
+   * packet takes, and `maxMessageLength` at most. They are delivered reliably and in order.
+   */
+  addRun(
+    streamId: number,
+    ppid: number,
+    bytes: Uint8Array,
+    { start, end, maxMessageLength }: ByteRun,
+  ): void {
+    const stream = this.#streamOf(streamId);
+    for (let at = start; at < end; at += maxPieceLength) {
+      const piece = this.#holdPiece(bytes, at, Math.min(at + maxPieceLength, end));
+      piece.isDivisible = true;
+      piece.isBeginning = true;
+      piece.isEnding = true;
+      piece.isUnordered = false;
+      piece.messageLength = maxMessageLength;
+      piece.ppid = ppid;
+      piece.maxRetransmissions = unlimited;
+      piece.expiresAt = Infinity;
+      append(stream, piece);
+    }
+    this.#buffer(stream, end - start);
   }
 
   setBufferedAmountLowThreshold(streamId: number, threshold: number): void {
@@ -211,8 +246,28 @@ export class SendQueue {
     const piece = stream?.first;
     if (stream === undefined || piece === undefined) return false;
     const rest = piece.length - piece.sentLength;
+    if (piece.isDivisible) {
+      const length = Math.min(rest, pieceLength, piece.messageLength);
+      if (length > available) return false;
+      this.#cut(stream, piece, length);
+      return true;
+    }
     if (rest > available && (available < minFragmentLength || rest <= pieceLength)) return false;
     this.#cut(stream, piece, Math.min(rest, available));
+    return true;
+  }
+
+  /**
+   * Cuts a message of exactly `length` bytes, as `produce` would for a whole packet. False where the
+   * next is longer or shorter, or no part of a run.
+   */
+  produceOfRun(length: number, pieceLength: number): boolean {
+    const stream = this.#head;
+    const piece = stream?.first;
+    if (stream === undefined || piece === undefined || !piece.isDivisible) return false;
+    const rest = piece.length - piece.sentLength;
+    if (Math.min(rest, pieceLength, piece.messageLength) !== length) return false;
+    this.#cut(stream, piece, length);
     return true;
   }
 
@@ -308,6 +363,13 @@ export class SendQueue {
     return stream;
   }
 
+  #holdPiece(bytes: Uint8Array, start: number, end: number): QueuedPiece {
+    const piece = this.#takePiece();
+    piece.handle = this.#store.hold(bytes, start, end);
+    piece.length = end - start;
+    return piece;
+  }
+
   #takePiece(): QueuedPiece {
     const piece = this.#freePiece;
     if (piece === undefined) {
@@ -315,6 +377,7 @@ export class SendQueue {
         handle: 0,
         length: 0,
         sentLength: 0,
+        isDivisible: false,
         isBeginning: false,
         isEnding: false,
         isUnordered: false,
@@ -353,8 +416,9 @@ export class SendQueue {
   #cut(stream: Stream, piece: QueuedPiece, length: number): void {
     const { fragment } = this;
     const isPieceEnd = piece.sentLength + length === piece.length;
-    const isBeginning = piece.isBeginning && piece.sentLength === 0;
-    const isEnding = piece.isEnding && isPieceEnd;
+    const { isDivisible } = piece;
+    const isBeginning = isDivisible || (piece.isBeginning && piece.sentLength === 0);
+    const isEnding = isDivisible || (piece.isEnding && isPieceEnd);
     fragment.flags = (isBeginning ? dataFlags.beginning : 0) | (isEnding ? dataFlags.ending : 0) |
       (piece.isUnordered ? dataFlags.unordered : 0);
     fragment.streamId = stream.streamId;
@@ -369,7 +433,7 @@ export class SendQueue {
     fragment.expiresAt = piece.expiresAt;
     piece.sentLength += length;
     stream.nextFragmentNumber++;
-    if (isBeginning) {
+    if (isBeginning && !isEnding) {
       stream.begunLength = piece.messageLength;
       this.#begunLength += piece.messageLength;
     }
@@ -383,9 +447,9 @@ export class SendQueue {
 
   /** Of a message that fits one packet the peer never holds a part. */
   #mayGoOn(stream: Stream, pieceLength: number): boolean {
-    const messageLength = stream.first?.messageLength ?? 0;
-    return this.#begunLength === 0 || isWithinMessage(stream) || messageLength <= pieceLength ||
-      this.#begunLength + messageLength <= this.#maxBegunLength;
+    const { messageLength = 0, isDivisible = false } = stream.first ?? {};
+    return this.#begunLength === 0 || isWithinMessage(stream) || isDivisible ||
+      messageLength <= pieceLength || this.#begunLength + messageLength <= this.#maxBegunLength;
   }
 
   #messageNumber(stream: Stream, isUnordered: boolean): number {
@@ -414,6 +478,13 @@ export class SendQueue {
     if (stream.first === undefined) stream.last = undefined;
     piece.next = this.#freePiece;
     this.#freePiece = piece;
+  }
+
+  #buffer(stream: Stream, length: number): void {
+    stream.bufferedLength += length;
+    this.#bufferedLength += length;
+    if (stream.bufferedLength > stream.lowThreshold) stream.isAboveThreshold = true;
+    this.#schedule(stream);
   }
 
   #unbuffer(stream: Stream, length: number): void {

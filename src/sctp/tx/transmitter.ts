@@ -114,6 +114,11 @@ export class Transmitter {
     return this.#pieceLength;
   }
 
+  /** The length of its chunk, in bytes. */
+  get fullChunkLength(): number {
+    return this.#outstanding.headerLength + this.#pieceLength;
+  }
+
   /** So many bytes of a packet are for chunks. */
   setChunkSpace(length: number): void {
     this.#pieceLength = (length - this.#outstanding.headerLength - sackAllowance) & ~3;
@@ -234,13 +239,41 @@ export class Transmitter {
     // RFC 8985 section 7.3: new data is as good a probe.
     if (at > first) this.#isProbeDue = false;
     if (this.#isProbeDue) at = this.#writeProbe(out, at, end, now);
-    if (at > first) {
-      this.#lastSentAt = now;
-      this.#peakFlight.handleSent(this.#outstanding.flightLength);
-    } else this.#armWindowProbe(now);
+    if (at > first) this.#noteSent(now);
+    else this.#armWindowProbe(now);
     this.queue.tellLow();
     this.#noteLimit();
     return at;
+  }
+
+  /**
+   * Writes chunks of new data to packets that are to be as long as each other: the first to
+   * `out[at..)`, the next `stride` bytes behind it, and so on. Returns how many.
+   */
+  writeRun(
+    out: Uint8Array,
+    at: number,
+    { chunkLength, stride, now }: {
+      readonly chunkLength: number;
+      readonly stride: number;
+      readonly now: Instant;
+    },
+  ): number {
+    if (this.#isProbeDue || this.#isWindowProbeDue || this.#outstanding.hasLost) return 0;
+    const length = chunkLength - this.#outstanding.headerLength;
+    const lastAt = out.length - chunkLength;
+    let count = 0;
+    while (at <= lastAt && this.#maySendNew()) {
+      if (!this.queue.produceOfRun(length, this.#pieceLength)) break;
+      this.#writeFragment(out, at, now);
+      at += stride;
+      count++;
+    }
+    if (count === 0) return 0;
+    this.#noteSent(now);
+    this.queue.tellLow();
+    this.#noteLimit();
+    return count;
   }
 
   /** Whether it is time for a FORWARD TSN (RFC 3758, section 3.5). */
@@ -290,6 +323,11 @@ export class Transmitter {
   shortenTimer(now: Instant): void {
     if (this.#retransmitAt === undefined) return;
     this.#retransmitAt = Math.min(this.#retransmitAt, now + this.#timeout.timeout);
+  }
+
+  /** Gives back memory that was not needed since it was last called. */
+  trim(): void {
+    this.#outstanding.trim();
   }
 
   nextTimeout(): Instant | undefined {
@@ -443,14 +481,26 @@ export class Transmitter {
     while (queue.hasData && this.#maySendNew()) {
       const available = end - at - outstanding.headerLength;
       if (available < 1 || !queue.produce(available, this.#pieceLength, now)) break;
-      const tsn = outstanding.add(queue.fragment, now);
-      at = outstanding.writeChunk(tsn, out, at, this.#isWindowProbeDue);
-      this.#spend(queue.fragment.length);
-      this.#hasProbed = false;
-      this.#stopWindowProbe();
-      this.#armTimers(now);
+      at = this.#writeFragment(out, at, now);
     }
     return at;
+  }
+
+  /** Sends what the queue has cut. */
+  #writeFragment(out: Uint8Array, at: number, now: Instant): number {
+    const { fragment } = this.queue;
+    const tsn = this.#outstanding.add(fragment, now);
+    const end = this.#outstanding.writeChunk(tsn, out, at, this.#isWindowProbeDue);
+    this.#spend(fragment.length);
+    this.#hasProbed = false;
+    this.#stopWindowProbe();
+    this.#armTimers(now);
+    return end;
+  }
+
+  #noteSent(now: Instant): void {
+    this.#lastSentAt = now;
+    this.#peakFlight.handleSent(this.#outstanding.flightLength);
   }
 
   /**

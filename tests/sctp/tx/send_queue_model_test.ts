@@ -3,7 +3,7 @@ import { deepEqual, equal, ok } from "node:assert/strict";
 import fc from "fast-check";
 import { BufferPool } from "../../../src/buffer_pool.ts";
 import { dataFlags } from "../../../src/sctp/packet/data_chunk.ts";
-import { PayloadStore } from "../../../src/sctp/payload_store.ts";
+import { maxPieceLength, PayloadStore } from "../../../src/sctp/payload_store.ts";
 import { SendQueue } from "../../../src/sctp/tx/send_queue.ts";
 
 const pieceLength = 1_000;
@@ -15,6 +15,8 @@ interface ModelMessage {
   readonly length: number;
   readonly isUnordered: boolean;
   readonly expiresAt: number;
+  /** Of a run: no message is longer. */
+  readonly maxMessageLength?: number;
   sentLength: number;
 }
 
@@ -94,9 +96,27 @@ function add(
   });
 }
 
-function produce(available: number): QueueCommand {
-  return command(`produce(${available})`, (model, { queue, store, isInterleaved }) => {
-    if (!queue.produce(available, pieceLength, model.now)) {
+function addRun(streamId: number, length: number, maxMessageLength: number): QueueCommand {
+  const run = { start: 7, end: 7 + length, maxMessageLength };
+  return command(`addRun(${streamId}, ${length}, ${maxMessageLength})`, (model, { queue }) => {
+    const id = model.nextId++ % 250;
+    queue.addRun(streamId, id, new Uint8Array(length + 20).fill(id + 1, 7, 7 + length), run);
+    const rest = { id, isUnordered: false, expiresAt: Infinity, maxMessageLength, sentLength: 0 };
+    // What is held at once is divided for itself.
+    for (let left = length; left > 0; left -= maxPieceLength) {
+      model.streams[streamId]?.messages.push({ ...rest, length: Math.min(left, maxPieceLength) });
+    }
+  });
+}
+
+/** `isOfRun`: only where it is a message of a run, exactly as long. */
+function produce(available: number, isOfRun = false): QueueCommand {
+  return command(`produce(${available}, ${isOfRun})`, (model, { queue, store, isInterleaved }) => {
+    const isProduced = isOfRun
+      ? queue.produceOfRun(available, pieceLength)
+      : queue.produce(available, pieceLength, model.now);
+    if (!isProduced && isOfRun) return;
+    if (!isProduced) {
       // Nothing is there, or what is there does not fit.
       const isEmpty = model.streams.every((stream, id) =>
         stream.reset === "requested" || model.next(id) === undefined
@@ -114,9 +134,15 @@ function produce(available: number): QueueCommand {
     stream.messages.splice(0, stream.messages.indexOf(message));
     equal(fragment.ppid, message.id);
     ok(fragment.length > 0 && fragment.length <= available);
-    const isBeginning = message.sentLength === 0;
+    const { maxMessageLength } = message;
+    const isRun = maxMessageLength !== undefined;
+    if (isOfRun) ok(isRun && fragment.length === available);
+    const isBeginning = message.sentLength === 0 || isRun;
+    const rest = message.length - message.sentLength;
+    if (isRun) equal(fragment.length, Math.min(rest, pieceLength, maxMessageLength));
     message.sentLength += fragment.length;
-    const isEnding = message.sentLength === message.length;
+    const isOver = message.sentLength === message.length;
+    const isEnding = isOver || isRun;
     const flags = (isBeginning ? dataFlags.beginning : 0) | (isEnding ? dataFlags.ending : 0) |
       (message.isUnordered ? dataFlags.unordered : 0);
     equal(fragment.flags, flags);
@@ -127,12 +153,12 @@ function produce(available: number): QueueCommand {
     const bytes = store.bytesOf(fragment.handle).subarray(start, start + fragment.length);
     ok(bytes.every((byte) => byte === message.id + 1), "it has the message's bytes");
     if (fragment.isPieceEnd) store.free(fragment.handle, model.now);
-    if (isEnding) {
-      stream[kind]++;
-      stream.messages.shift();
-    }
+    if (isEnding) stream[kind]++;
+    if (isOver) stream.messages.shift();
     if (!isInterleaved) {
-      const begun = model.streams.filter(({ messages: [first] }) => (first?.sentLength ?? 0) > 0);
+      const begun = model.streams.filter(({ messages: [first] }) =>
+        first?.maxMessageLength === undefined && (first?.sentLength ?? 0) > 0
+      );
       ok(begun.length <= 1, "no message is begun within another");
     }
   });
@@ -188,6 +214,13 @@ const commands = fc.commands([
     fc.option(fc.integer({ min: 0, max: 50 }), { nil: undefined }),
   )
     .map((parts) => add(...parts)),
+  fc.tuple(
+    streamIds,
+    fc.oneof(lengths, fc.integer({ min: 60_000, max: 140_000 })),
+    fc.constantFrom(Infinity, 600),
+  )
+    .map((parts) => addRun(...parts)),
+  fc.constantFrom(pieceLength, 600).map((length) => produce(length, true)),
   fc.oneof(fc.constant(pieceLength + 16), fc.integer({ min: 1, max: pieceLength + 16 })).map(
     produce,
   ),
