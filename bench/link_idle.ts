@@ -86,7 +86,7 @@ async function connectPath(): Promise<readonly [Path, Path]> {
       end.handler = {
         handleOpen: () => resolve(),
         handleMoved: () => {},
-        handleDatagram: () => {},
+        handleDatagrams: () => {},
         handleFailed: (reason) => reject(new Error(reason)),
       };
     });

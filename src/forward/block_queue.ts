@@ -1,15 +1,22 @@
 /**
  * Bytes that came and wait to be written, in blocks of the shared pool. What comes is copied behind
  * what came before, and a block is filled before another is taken, so that many packets leave in one
- * write; while nothing waits, no block is held.
+ * write; while nothing waits, no block is held. What is lent is copied only where it has to wait.
  */
 import { blockLength, type BufferPool } from "../buffer_pool.ts";
 import { copyBytes } from "../copy_bytes.ts";
+import type { ByteParts } from "../socket/connection.ts";
 
 /** Where a queue is written to. */
 export interface ByteSink {
   /** Writes all bytes; they do not change before the promise settles. */
   write(bytes: Uint8Array): Promise<void>;
+}
+
+/** Where lent bytes are written to, as far as it takes them at once. */
+export interface PromptSink {
+  /** How many bytes were written, from the first part on. */
+  writeAtOnce?(parts: ByteParts): number;
 }
 
 /** One direction of one connection. */
@@ -24,6 +31,8 @@ export class BlockQueue {
   /** A write reads from the first block, which so long is not given back. */
   #isWriting = false;
   #isClosed = false;
+  /** What came last, and was not copied. */
+  #lent: { readonly bytes: Uint8Array; readonly bounds: number[] } | undefined;
 
   constructor(pool: BufferPool) {
     this.#pool = pool;
@@ -37,6 +46,7 @@ export class BlockQueue {
   /** Copies `bytes[start..end)`. Does nothing once closed. */
   append(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
+    if (this.#lent !== undefined) this.settle({});
     for (let at = start; at < end;) {
       const block = this.#blockWithRoom();
       const count = Math.min(end - at, blockLength - this.#end);
@@ -44,6 +54,36 @@ export class BlockQueue {
       this.#end += count;
       at += count;
     }
+  }
+
+  /** Takes `bytes[start..end)` as they are, which stay until `settle`. Does nothing once closed. */
+  lend(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#isClosed) return;
+    if (this.#lent?.bytes !== bytes) {
+      this.settle({});
+      this.#lent = { bytes, bounds: [] };
+    }
+    this.#lent.bounds.push(start, end);
+  }
+
+  /**
+   * Writes what was lent, where nothing waits before it, and copies what the sink does not take at
+   * once. Returns how many bytes were written.
+   */
+  settle(sink: PromptSink): number {
+    const lent = this.#lent;
+    if (lent === undefined) return 0;
+    this.#lent = undefined;
+    const { bytes, bounds } = lent;
+    const written = this.isEmpty ? sink.writeAtOnce?.(lent) ?? 0 : 0;
+    let left = written;
+    for (let part = 0; part < bounds.length; part += 2) {
+      const [start = 0, end = 0] = [bounds[part], bounds[part + 1]];
+      const skipped = Math.min(left, end - start);
+      left -= skipped;
+      this.append(bytes, start + skipped, end);
+    }
+    return written;
   }
 
   /**
@@ -68,6 +108,7 @@ export class BlockQueue {
   /** Drops what waits, and takes nothing more. */
   close(): void {
     this.#isClosed = true;
+    this.#lent = undefined;
     const keptCount = this.#isWriting ? 1 : 0;
     while (this.#blocks.length > keptCount) this.#give(this.#blocks.pop());
   }

@@ -27,7 +27,6 @@ interface Junction {
   readonly buffer: ReadBuffer;
   readonly watch: ClientWatch;
   sent: number;
-  received: number;
 }
 
 /**
@@ -79,7 +78,7 @@ export async function relay(
   const buffer = new ReadBuffer(pool);
   const breakOff = (error: unknown) => port.stream.reset(messageOf(error));
   const watch = new ClientWatch(connection, breakOff);
-  const junction: Junction = { connection, port, buffer, watch, sent: 0, received: 0 };
+  const junction: Junction = { connection, port, buffer, watch, sent: 0 };
   const pumps = [
     pumpOut(junction).catch(breakOff).finally(() => buffer.shrink()),
     pumpIn(junction).catch(breakOff),
@@ -89,7 +88,7 @@ export async function relay(
   else connection.reset();
   await Promise.all(pumps);
   watch.stop();
-  return { closed, sent: junction.sent, received: junction.received };
+  return { closed, sent: junction.sent, received: port.handedOverLength };
 }
 
 async function pumpOut(junction: Junction): Promise<void> {
@@ -129,7 +128,8 @@ async function untilSendable({ port, watch }: Junction): Promise<void> {
 
 async function pumpIn(junction: Junction): Promise<void> {
   const { connection, port } = junction;
-  while (await port.hasPayload()) junction.received += await port.writeTo(connection);
+  port.writePromptlyTo(connection);
+  while (await port.hasPayload()) await port.writeTo(connection);
   await connection.endWrite();
   port.stream.confirmEnd();
 }

@@ -1,7 +1,7 @@
 /** A tunnel stream as awaited reads and writes, for the pumps that join it to a socket. */
 import type { BufferPool } from "../buffer_pool.ts";
 import type { StreamClosed, TunnelStream, TunnelStreamHandler } from "../tunnel/tunnel_stream.ts";
-import { BlockQueue, type ByteSink } from "./block_queue.ts";
+import { BlockQueue, type ByteSink, type PromptSink } from "./block_queue.ts";
 
 /** How long the other node has to close a channel whose stream is over, in ms. */
 const releaseTimeout = 10_000;
@@ -30,6 +30,8 @@ export class StreamPort implements TunnelStreamHandler {
   readonly #resolveClosed: (closed: StreamClosed) => void;
   readonly #resolveReleased: () => void;
   readonly #received: BlockQueue;
+  #sink: PromptSink = {};
+  #handedOverLength = 0;
   #isEnded = false;
   #isClosed = false;
   #wakeReader: (() => void) | undefined;
@@ -65,11 +67,19 @@ export class StreamPort implements TunnelStreamHandler {
     }
   }
 
-  /** Writes payload that is there, and returns how many bytes that were. */
-  async writeTo(sink: ByteSink): Promise<number> {
-    const length = await this.#received.writeTo(sink);
-    this.stream.consume(length, performance.now());
-    return length;
+  /** Payload that was written, in bytes. */
+  get handedOverLength(): number {
+    return this.#handedOverLength;
+  }
+
+  /** From now on payload is written as it comes where nothing waits: to where all of it goes. */
+  writePromptlyTo(sink: PromptSink): void {
+    this.#sink = sink;
+  }
+
+  /** Writes payload that is there. */
+  async writeTo(sink: ByteSink): Promise<void> {
+    this.#handOver(await this.#received.writeTo(sink));
   }
 
   /** Waits until something may be sent. Throws {@link StreamBroken}. */
@@ -89,9 +99,15 @@ export class StreamPort implements TunnelStreamHandler {
     this.#resolveClient(client);
   }
 
-  handlePayload(bytes: Uint8Array, start: number, end: number): void {
+  handlePayload(bytes: Uint8Array, start: number, end: number, isStaying: boolean): void {
+    if (isStaying) return this.#received.lend(bytes, start, end);
     this.#received.append(bytes, start, end);
     this.#wakeReader?.();
+  }
+
+  handleBatchEnd(): void {
+    this.#handOver(this.#received.settle(this.#sink));
+    if (!this.#received.isEmpty) this.#wakeReader?.();
   }
 
   handleEnd(): void {
@@ -117,5 +133,11 @@ export class StreamPort implements TunnelStreamHandler {
   handleReleased(): void {
     clearTimeout(this.#releaseTimer);
     this.#resolveReleased();
+  }
+
+  #handOver(length: number): void {
+    if (length === 0) return;
+    this.#handedOverLength += length;
+    this.stream.consume(length, performance.now());
   }
 }

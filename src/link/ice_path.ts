@@ -287,18 +287,20 @@ export class IcePath implements Path {
       readonly source: SocketAddress;
     },
   ): void {
-    if (this.#isClosed) return;
-    let isFromPeer: boolean | undefined;
-    for (let at = start; at < end; at += segmentLength) {
-      const segmentEnd = Math.min(at + segmentLength, end);
-      if (classify(bytes[at]) !== "dtls") {
+    for (let at = start; at < end && !this.#isClosed;) {
+      if (classify(bytes[at]) === "dtls") {
+        const runEnd = endOfRun(bytes, at, end, segmentLength);
+        // CHECK I1: what is not STUN is looked at only where the peer has authenticated itself.
+        if (this.#agent.isFromPeer(baseId, source)) {
+          this.handler?.handleDatagrams(bytes, at, runEnd, segmentLength);
+        }
+        at = runEnd;
+      } else {
+        const segmentEnd = Math.min(at + segmentLength, end);
         this.#agent.handleDatagram(baseId, source, bytes, at, segmentEnd, performance.now());
         this.#isTouched = true;
-        continue;
+        at = segmentEnd;
       }
-      // CHECK I1: what is not STUN is looked at only where the peer has authenticated itself.
-      isFromPeer ??= this.#agent.isFromPeer(baseId, source);
-      if (isFromPeer) this.handler?.handleDatagram(bytes, at, segmentEnd);
     }
   }
 
@@ -410,4 +412,11 @@ export class IcePath implements Path {
 
 function toIceCandidate(candidate: Candidate): IceCandidate {
   return { ...candidate, component: 1, transport: "udp" };
+}
+
+/** Where the datagrams end that are of DTLS, as the first of `bytes[start..end)` is. */
+function endOfRun(bytes: Uint8Array, start: number, end: number, segmentLength: number): number {
+  let at = start + segmentLength;
+  while (at < end && classify(bytes[at]) === "dtls") at += segmentLength;
+  return Math.min(at, end);
 }

@@ -12,8 +12,13 @@ import type { Candidate, SessionDescription } from "./session_description.ts";
 
 /** What a channel tells its user, who may send, consume and close within each of these calls. */
 export interface ChannelHandler {
-  /** A binary message arrived: `bytes[start..end)`, lent until this returns. */
-  handleBinary(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * A binary message arrived: `bytes[start..end)`, lent until this returns; or, where it stays, until
+   * `handleBatchEnd` does.
+   */
+  handleBinary(bytes: Uint8Array, start: number, end: number, isStaying: boolean): void;
+  /** All that came together has been told. No message stays for those who do not take this. */
+  handleBatchEnd?(): void;
   /** A text message arrived. */
   handleText(text: string): void;
   /** The buffer of messages to send has room again after it was full. */

@@ -33,6 +33,8 @@ export interface DriverHandler {
   handleChannel(channel: DataChannel): void;
   /** A channel is closed in both directions. */
   handleReleased(channel: DataChannel): void;
+  /** The datagrams that came together were taken. */
+  handleBatchEnd(): void;
   /** It is over. Called once, and not for `close`. */
   handleEnded(end: DriverEnd): void;
 }
@@ -99,8 +101,9 @@ export class LinkDriver {
   #health: LinkHealth = "heard";
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt: Instant = Infinity;
-  /** Of the datagram that is being taken. */
+  /** When the datagrams came that are being taken. */
   #now: Instant = 0;
+  #batchBytes: Uint8Array | undefined;
 
   constructor(config: DriverConfig) {
     const { path, handler, workbench } = config;
@@ -126,7 +129,8 @@ export class LinkDriver {
     path.handler = {
       handleOpen: (selected) => this.#handleOpen(selected),
       handleMoved: (selected) => this.#handleMoved(selected),
-      handleDatagram: (bytes, start, end) => this.#handleDatagram(bytes, start, end),
+      handleDatagrams: (bytes, start, end, segmentLength) =>
+        this.#handleDatagrams(bytes, start, end, segmentLength),
       handleFailed: (reason) => this.#end({ by: "path", reason }),
     };
   }
@@ -138,6 +142,11 @@ export class LinkDriver {
 
   get association(): Association {
     return this.#association;
+  }
+
+  /** Where the datagrams lie that are being taken: until `handleBatchEnd`. */
+  get batchBytes(): Uint8Array | undefined {
+    return this.#batchBytes;
   }
 
   /** The user data of the packets that go out by one call, in bytes. */
@@ -227,11 +236,23 @@ export class LinkDriver {
     return this.#dtls;
   }
 
-  #handleDatagram(bytes: Uint8Array, start: number, end: number): void {
+  #handleDatagrams(bytes: Uint8Array, start: number, end: number, segmentLength: number): void {
     if (this.#isEnding) return;
-    const now = this.#now = performance.now();
-    const { spans } = this.#config.workbench;
+    this.#now = performance.now();
     const dtls = this.#startDtls();
+    this.#batchBytes = bytes;
+    for (let at = start; at < end && !this.#isEnding; at += segmentLength) {
+      this.#takeDatagram(dtls, bytes, at, Math.min(at + segmentLength, end));
+    }
+    this.#batchBytes = undefined;
+    this.#handler.handleBatchEnd();
+    // Others that came with it are taken first.
+    this.schedule();
+  }
+
+  #takeDatagram(dtls: DtlsEndpoint, bytes: Uint8Array, start: number, end: number): void {
+    const now = this.#now;
+    const { spans } = this.#config.workbench;
     const count = dtls.open(bytes, start, end, spans, now);
     // What follows the last of a handshake may have come with it.
     if (!this.#isConnected) this.#takeDtlsEvents(dtls, now);
@@ -239,8 +260,6 @@ export class LinkDriver {
     for (let span = 0; span < 2 * count && !this.#isEnding; span += 2) {
       this.#association.handlePacket(bytes, spans[span] ?? 0, spans[span + 1] ?? 0, now);
     }
-    // Others that came with it are taken first.
-    this.schedule();
   }
 
   readonly #handleTimer = (): void => {

@@ -11,8 +11,11 @@ export interface PathHandler {
   handleOpen(path: LinkPath): void;
   /** Datagrams go another way from now on, or again after none was open. */
   handleMoved(path: LinkPath): void;
-  /** A datagram came, by anybody: `bytes[start..end)`, lent until this returns, and may be changed. */
-  handleDatagram(bytes: Uint8Array, start: number, end: number): void;
+  /**
+   * Datagrams came, by anybody: `bytes[start..end)`, of `segmentLength` bytes each, the last of which
+   * may be shorter. They are lent until this returns, and may be changed.
+   */
+  handleDatagrams(bytes: Uint8Array, start: number, end: number, segmentLength: number): void;
   /** There is no path, or none any more, with the reason. Called once. */
   handleFailed(reason: string): void;
 }

@@ -388,6 +388,8 @@ class WebRtcLink implements Link {
   readonly #path: Path;
   readonly #driver: LinkDriver;
   readonly #channels = new Map<DataChannel, WebRtcChannel>();
+  /** Those with messages that lie where they came. */
+  readonly #batch: WebRtcChannel[] = [];
   readonly #connectTimer: ReturnType<typeof setTimeout>;
   #state: LinkState = "connecting";
   #peer: Peer | undefined;
@@ -419,6 +421,7 @@ class WebRtcLink implements Link {
         handleHealth: (health) => this.handler?.handleHealth?.(health),
         handleChannel: (channel) => this.#handleChannel(channel),
         handleReleased: (channel) => this.#handleReleased(channel),
+        handleBatchEnd: () => this.#handleBatchEnd(),
         handleEnded: (end) => this.#finish(this.#describeEnd(end)),
       },
       dtls: {
@@ -524,6 +527,16 @@ class WebRtcLink implements Link {
     return this.#driver.association.srtt;
   }
 
+  /** Where the datagrams lie that are being taken. */
+  get batchBytes(): Uint8Array | undefined {
+    return this.#driver.batchBytes;
+  }
+
+  /** The channel is told when those datagrams are taken. */
+  joinBatch(channel: WebRtcChannel): void {
+    this.#batch.push(channel);
+  }
+
   /** What the users of all channels hold of their messages has grown, or shrunk, by so much. */
   addUnread(length: number): void {
     const before = this.#excessLength;
@@ -568,6 +581,11 @@ class WebRtcLink implements Link {
     this.#channels.get(channel)?.forgetUnread();
     this.#channels.delete(channel);
     this.#closeIfDrained();
+  }
+
+  #handleBatchEnd(): void {
+    for (const channel of this.#batch) channel.endBatch();
+    this.#batch.length = 0;
   }
 
   #adopt(channel: DataChannel): WebRtcChannel {
@@ -635,6 +653,7 @@ class WebRtcChannel implements Channel {
   readonly #channel: DataChannel;
   /** Bytes of binary messages that the user holds. */
   #unreadLength = 0;
+  #isInBatch = false;
 
   constructor(link: WebRtcLink, channel: DataChannel) {
     this.#link = link;
@@ -683,7 +702,7 @@ class WebRtcChannel implements Channel {
       handleBinary: (bytes, start, end) => {
         this.#unreadLength += end - start;
         this.#link.addUnread(end - start);
-        handler.handleBinary(bytes, start, end);
+        handler.handleBinary(bytes, start, end, this.#stays(bytes));
       },
       handleText: (text) => handler.handleText(text),
       handleWritable: () => handler.handleWritable(),
@@ -720,6 +739,22 @@ class WebRtcChannel implements Channel {
     this.#channel.close(performance.now());
     this.forgetUnread();
     this.#link.schedule();
+  }
+
+  /** What came together has been told. */
+  endBatch(): void {
+    this.#isInBatch = false;
+    this.#handler?.handleBatchEnd?.();
+  }
+
+  /** Whether a message lies where it came, and its handler is told when it does no more. */
+  #stays(bytes: Uint8Array): boolean {
+    if (bytes !== this.#link.batchBytes || this.#handler?.handleBatchEnd === undefined) {
+      return false;
+    }
+    if (!this.#isInBatch) this.#link.joinBatch(this);
+    this.#isInBatch = true;
+    return true;
   }
 
   /** All of a closed channel counts as consumed. */

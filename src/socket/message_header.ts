@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ByteParts } from "./connection.ts";
 import type { SocketAddress } from "./datagram.ts";
 import { BufferAddresses, NativeBlock } from "./libc.ts";
 import { messageTruncated, option } from "./linux_constants.ts";
@@ -107,6 +108,37 @@ export class OutgoingMessage {
       true,
     );
     this.#view.setUint16(control.data, segmentLength, true);
+  }
+}
+
+/** Parts that one sendmsg takes: as many as datagrams that come by one recvmsg. */
+const maxPartCount = 64;
+/** sizeof(struct iovec). */
+const iovecLength = 16;
+
+/** What sendmsg is given for a stream: several parts of one buffer. Used again for each call. */
+export class PartsMessage {
+  /** For sendmsg. */
+  readonly pointer: Deno.PointerObject;
+  readonly #block = new NativeBlock(part.iovec + maxPartCount * iovecLength);
+  readonly #addresses = new BufferAddresses();
+
+  constructor() {
+    this.pointer = this.#block.pointer(0);
+    this.#block.setAddress(header.iovec, this.#block.base + part.iovec);
+  }
+
+  /** Sets what is sent: the first parts, where there are many. They are to live until it was. */
+  set({ bytes, bounds }: ByteParts): void {
+    const base = this.#addresses.baseOf(bytes.buffer) + bytes.byteOffset;
+    const count = Math.min(bounds.length / 2, maxPartCount);
+    this.#block.view.setUint32(header.iovecCount, count, true);
+    for (let index = 0; index < count; index++) {
+      const [start = 0, end = 0] = [bounds[2 * index], bounds[2 * index + 1]];
+      const at = part.iovec + index * iovecLength;
+      this.#block.setAddress(at, base + start);
+      this.#block.view.setUint32(at + 8, end - start, true);
+    }
   }
 }
 

@@ -1,11 +1,13 @@
 /** What all native sockets of the process share: the C library, and the one who waits for them. */
 import { type Libc, openLibc } from "./libc.ts";
+import { PartsMessage } from "./message_header.ts";
 import { ReadinessPoller } from "./readiness_poller.ts";
 
-/** The C library, and its poller. */
+/** The C library, its poller, and what a write of several parts is told by. */
 export interface NativeSystem {
   readonly libc: Libc;
   readonly poller: ReadinessPoller;
+  readonly parts: PartsMessage;
 }
 
 let system: NativeSystem | undefined;
@@ -14,7 +16,9 @@ let system: NativeSystem | undefined;
 export function nativeSystem(): NativeSystem | undefined {
   if (system === undefined) {
     const libc = openLibc();
-    if (libc !== undefined) system = { libc, poller: new ReadinessPoller(libc) };
+    if (libc !== undefined) {
+      system = { libc, poller: new ReadinessPoller(libc), parts: new PartsMessage() };
+    }
   }
   return system;
 }

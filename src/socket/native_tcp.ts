@@ -26,7 +26,7 @@ import { bindAddress } from "./open_descriptor.ts";
 import type { Pollable } from "./readiness_poller.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
 import { SocketOptions } from "./socket_options.ts";
-import type { Connection } from "./connection.ts";
+import type { ByteParts, Connection } from "./connection.ts";
 import {
   backlog,
   type DialOptions,
@@ -156,6 +156,16 @@ class NativeTcpConnection implements Connection, Pollable {
       if (error === errno.EAGAIN) this.#isWritable = false;
       else if (error !== errno.EINTR) throw systemError("write", error);
     }
+  }
+
+  writeAtOnce(parts: ByteParts): number {
+    if (!this.#isWritable || this.#descriptor < 0) return 0;
+    const { parts: message } = this.#system;
+    message.set(parts);
+    const count = this.#libc.sendmsg(this.#descriptor, message.pointer, noSignal);
+    if (count >= 0) return count;
+    if (this.#libc.errno() === errno.EAGAIN) this.#isWritable = false;
+    return 0;
   }
 
   endWrite(): Promise<void> {

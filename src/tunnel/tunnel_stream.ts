@@ -32,10 +32,12 @@ export interface TunnelStreamHandler {
    */
   handleClient?(client: string | undefined): void;
   /**
-   * Payload came: `bytes[start..end)`, lent until this returns. It counts against the window until
-   * it is consumed.
+   * Payload came: `bytes[start..end)`, lent until this returns; or, where it stays, until
+   * `handleBatchEnd` does. It counts against the window until it is consumed.
    */
-  handlePayload(bytes: Uint8Array, start: number, end: number): void;
+  handlePayload(bytes: Uint8Array, start: number, end: number, isStaying: boolean): void;
+  /** All that came together has been told, and nothing of it stays. */
+  handleBatchEnd(): void;
   /** The other side sends no more payload. */
   handleEnd(): void;
   /** `sendableLength` has grown from zero. */
@@ -184,7 +186,7 @@ export class TunnelStream implements ChannelHandler {
     this.handler?.handleReleased();
   }
 
-  handleBinary(bytes: Uint8Array, start: number, end: number): void {
+  handleBinary(bytes: Uint8Array, start: number, end: number, isStaying: boolean): void {
     const length = end - start;
     if (length === 0) return;
     if (!this.#hasBegun) this.#begin(undefined);
@@ -193,7 +195,11 @@ export class TunnelStream implements ChannelHandler {
     const fault = this.#faultOfPayload(length);
     if (fault !== undefined) return this.reset(fault);
     this.#granted -= length;
-    this.handler?.handlePayload(bytes, start, end);
+    this.handler?.handlePayload(bytes, start, end, isStaying);
+  }
+
+  handleBatchEnd(): void {
+    this.handler?.handleBatchEnd();
   }
 
   handleText(text: string): void {

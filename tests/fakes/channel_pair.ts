@@ -70,6 +70,7 @@ export class FakeChannel implements Channel {
   #peer: FakeChannel | undefined;
   #underWay = 0;
   #unconsumedLength = 0;
+  #lentCount = 0;
   #wasFull = false;
   #isClosed = false;
 
@@ -173,7 +174,9 @@ export class FakeChannel implements Channel {
     const memory = new Uint8Array(end + guardLength).fill(POISON);
     memory.set(message, guardLength);
     this.#unconsumedLength += message.length;
-    this.handler?.handleBinary(memory, guardLength, end);
+    const stays = this.handler?.handleBatchEnd !== undefined && this.#lentCount++ % 3 > 0;
+    this.handler?.handleBinary(memory, guardLength, end, stays);
+    if (stays) this.handler?.handleBatchEnd?.();
     memory.fill(POISON);
   }
 

@@ -3,7 +3,7 @@
  * is read, and lets writes go through. Bytes that change while they are being written are found out.
  */
 import { Buffer } from "node:buffer";
-import type { Connection } from "../../src/socket/connection.ts";
+import type { ByteParts, Connection } from "../../src/socket/connection.ts";
 
 interface Pending<Value> {
   readonly bytes: Uint8Array;
@@ -18,6 +18,8 @@ export class FakeConnection implements Connection {
   readonly writes: Uint8Array[] = [];
   /** Whether writes wait for `letWrite`. */
   isStalled = false;
+  /** What is taken at once, in bytes, before writes have to wait. */
+  promptLength = 0;
   /** Whether nobody writes any more. */
   isWriteEnded = false;
   /** How it was ended by the code under test. */
@@ -87,6 +89,18 @@ export class FakeConnection implements Connection {
     if (this.isStalled) this.#writing = writing;
     else this.#finishWrite(writing);
     return promise;
+  }
+
+  writeAtOnce({ bytes, bounds }: ByteParts): number {
+    if (this.#writing !== undefined) throw new Error("two writes at once");
+    const parts: Uint8Array[] = [];
+    for (let part = 0; part < bounds.length; part += 2) {
+      parts.push(bytes.subarray(bounds[part], bounds[part + 1]));
+    }
+    const taken = Buffer.concat(parts).subarray(0, this.promptLength);
+    this.promptLength -= taken.length;
+    if (taken.length > 0) this.writes.push(Uint8Array.from(taken));
+    return taken.length;
   }
 
   endWrite(): Promise<void> {

@@ -85,7 +85,7 @@ export class FakePath implements Path {
     const end = guardLength + datagram.length;
     const memory = new Uint8Array(end + guardLength).fill(POISON);
     memory.set(datagram, guardLength);
-    this.handler?.handleDatagram(memory, guardLength, end);
+    this.handler?.handleDatagrams(memory, guardLength, end, datagram.length);
     memory.fill(POISON);
   }
 }

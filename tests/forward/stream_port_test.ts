@@ -41,7 +41,9 @@ Deno.test("what was written is consumed, and not before", async () => {
   const writing = port.writeTo(sink);
   equal(pair.a.unconsumedLength, 1_000);
   sink.letWrite();
-  equal(await writing, 1_000);
+  equal(port.handedOverLength, 0);
+  await writing;
+  equal(port.handedOverLength, 1_000);
   equal(pair.a.unconsumedLength, 0);
 });
 

@@ -55,7 +55,11 @@ async function createEnd(role: "controlling" | "controlled", sockets: LocalSocke
   path.handler = {
     handleOpen: () => open.resolve(),
     handleMoved() {},
-    handleDatagram: (bytes, start, end) => received.push(bytes.slice(start, end)),
+    handleDatagrams: (bytes, start, end, segmentLength) => {
+      for (let at = start; at < end; at += segmentLength) {
+        received.push(bytes.slice(at, Math.min(at + segmentLength, end)));
+      }
+    },
     handleFailed: (reason) => open.reject(new Error(reason)),
   };
   await path.gather(() => {});

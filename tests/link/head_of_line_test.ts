@@ -30,6 +30,7 @@ class Stream implements TunnelStreamHandler {
   }
 
   handleOpened(): void {}
+  handleBatchEnd(): void {}
   handleEnd(): void {}
   handleReleased(): void {}
 

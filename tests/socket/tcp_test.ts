@@ -73,6 +73,33 @@ function testTcp(name: string, tcp: TcpSockets): void {
     }
   });
 
+  Deno.test(`${name} TCP: parts of a buffer are written at once, as far as there is room`, async () => {
+    const { client, server } = await connected();
+    if (server.writeAtOnce === undefined) {
+      equal(name, "portable");
+      client.close();
+      return server.close();
+    }
+    const bytes = testBytes(100_000);
+    const count = 150;
+    const bounds = Array.from({ length: count }, (_, part) => [part * 500, part * 500 + 300]);
+    const whole = bounds.flatMap(([start, end]) => [...bytes.subarray(start, end)]);
+    const few = server.writeAtOnce({ bytes: bytes.subarray(7), bounds: [0, 10, 20, 25] });
+    equal(few, 15);
+    let written = server.writeAtOnce({ bytes, bounds: bounds.flat() });
+    equal(written % 300, 0, "of many parts the first");
+    await server.write(Uint8Array.from(whole.slice(written)));
+    const expected = [...bytes.subarray(7, 17), ...bytes.subarray(27, 32), ...whole];
+    ok(isSame(await readExactly(client, expected.length), Uint8Array.from(expected)));
+    for (let taken = 1; taken > 0; written = taken) {
+      taken = server.writeAtOnce({ bytes, bounds: [0, bytes.length] });
+    }
+    equal(written, 0, "none while the other end does not read");
+    client.close();
+    server.reset();
+    equal(server.writeAtOnce({ bytes, bounds: [0, 10] }), 0, "none once closed");
+  });
+
   Deno.test(`${name} TCP: refuses an address that is taken`, () => {
     const { listener } = listen();
     throws(

@@ -58,6 +58,8 @@ class End implements TunnelStreamHandler {
     this.receivedLength += end - start;
   }
 
+  handleBatchEnd(): void {}
+
   handleEnd(): void {
     this.events.push("end");
     this.isEnded = true;

@@ -290,6 +290,7 @@ Deno.test("a client that resets while its target is dialled takes its stream wit
       stream.handler = {
         ...{ handleOpened: () => {}, handlePayload: () => {}, handleEnd: () => {} },
         ...{ handleWritable: () => {}, handleReleased: () => {} },
+        handleBatchEnd: () => {},
         handleClosed: ({ how }) => how === "reset" ? resolve() : undefined,
       };
       handleAsked();
