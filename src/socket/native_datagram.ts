@@ -27,8 +27,10 @@ import { ReadinessPoller } from "./readiness_poller.ts";
 /** UDP_MAX_SEGMENTS of the kernels that allow fewest. */
 const maxSegmentCount = 64;
 
-/** Calls of recvmsg until others get their turn: at most 2 MB. */
+/** Calls of recvmsg until others get their turn. */
 const burstCount = 32;
+/** Bytes until then: who sends waits for what the answer to them allows, and is not to wait long. */
+const defaultBurstLength = 393_216;
 
 /** Errors in a row, without a datagram, that a socket lives through. */
 const maxErrorCount = 1000;
@@ -48,7 +50,7 @@ export class NativeDatagramSockets implements DatagramSockets {
 
   // deno-lint-ignore require-await -- What it throws is to reject.
   async bind(
-    { address, port = 0, handler, receiveBuffer, mayFragment = false, burstLength = Infinity }:
+    { address, port = 0, handler, receiveBuffer, mayFragment = false, burstLength = defaultBurstLength }:
       BindOptions,
   ): Promise<NativeDatagramSocket> {
     const memory = receiveBuffer ??

@@ -12,6 +12,11 @@ export const baseWindow = 1_048_576;
 const maxWindow = 16_777_216;
 /** A round trip is taken for no shorter, in ms: timers and bursts make less of it mean nothing. */
 const minRoundTrip = 4;
+/**
+ * On a path as short as that, in bytes: what is under way lies with the nodes, which wait for each
+ * other less often where it is more, and find it in no cache where it is much more.
+ */
+const maxShortPathWindow = 2_097_152;
 
 /** The window of one stream. */
 export class ReceiveWindow {
@@ -45,9 +50,8 @@ export class ReceiveWindow {
     this.#consumedLength += length;
     if (left > this.#length / 2) return this.close();
     if (now < this.#begunAt + Math.max(roundTrip, minRoundTrip)) return;
-    const isUsedUp = this.#begunAt > -Infinity && roundTrip >= minRoundTrip &&
-      2 * this.#consumedLength > this.#length;
-    if (isUsedUp) this.#grow();
+    const isUsedUp = this.#begunAt > -Infinity && 2 * this.#consumedLength > this.#length;
+    if (isUsedUp) this.#growTo(roundTrip < minRoundTrip ? maxShortPathWindow : maxWindow);
     this.#begunAt = now;
     this.#consumedLength = 0;
   }
@@ -60,8 +64,8 @@ export class ReceiveWindow {
     this.#length = baseWindow;
   }
 
-  #grow(): void {
-    const length = Math.min(2 * this.#length, maxWindow);
+  #growTo(most: number): void {
+    const length = Math.min(2 * this.#length, most);
     if (length > this.#length && this.#budget.take(length - this.#length)) this.#length = length;
   }
 }
