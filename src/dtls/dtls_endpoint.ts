@@ -148,6 +148,8 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     empty: 0,
     overflow: 0,
   };
+  /** What `open` has found so far. */
+  #spanCount = 0;
   #state: EndpointState;
   #sendEpoch: Epoch = 0;
   #hasRefusedRenegotiation = false;
@@ -233,7 +235,9 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
    * payloads; those for which `spans` has no room are lost.
    */
   open(bytes: Uint8Array, start: number, end: number, spans: Uint32Array, now: Instant): number {
-    return this.#handleRecords(bytes, start, end, spans, now);
+    this.#spanCount = 0;
+    this.#handleRecords(bytes, start, end, spans, now);
+    return this.#spanCount;
   }
 
   /**
@@ -311,63 +315,52 @@ export class DtlsEndpoint implements SansIo<DtlsEvent> {
     return this.#events.shift();
   }
 
-  /**
-   * Reads record after record, up to the end: a bad one takes none with it. CHECK D14
-   *
-   * Payloads go to the spans, or become events where there are none. Returns how many spans there are.
-   */
+  /** Reads record after record, up to the end: a bad one takes none with it. CHECK D14 */
   #handleRecords(
     bytes: Uint8Array,
     start: number,
     end: number,
     spans: Uint32Array | undefined,
     now: Instant,
-  ): number {
+  ): void {
     const records = this.#records;
-    let count = 0;
     for (let at = start; at < end; at = records.nextRecord()) {
       const defect = records.read(bytes, at, end);
       // Whether a ChangeCipherSpec has its place here, and what is behind it, the messages before it
       // decide.
       if (records.type() !== contentTypes.handshake) this.#handleMessages(now);
-      if (this.#hasEnded()) return count; // CHECK D25
+      if (this.#hasEnded()) return; // CHECK D25
       if (defect !== undefined) this.#drop(defect);
-      else if (records.type() === contentTypes.applicationData) {
-        if (this.#isData(count, spans)) this.#handOver(bytes, count++, spans);
-      } else this.#handleControl(bytes.slice(records.payloadStart(), records.payloadEnd()), now);
+      else if (records.type() === contentTypes.applicationData) this.#handleData(bytes, spans);
+      else this.#handleControl(bytes.slice(records.payloadStart(), records.payloadEnd()), now);
     }
     this.#handleMessages(now);
     if (!this.#hasEnded() && records.isExhausted()) this.#exhaust();
-    return count;
   }
 
   #hasEnded(): boolean {
     return this.#state.name === "ended";
   }
 
-  /** Whether the record is one more payload; what is none is dropped. */
-  #isData(count: number, spans: Uint32Array | undefined): boolean {
-    const records = this.#records;
+  /** A payload goes to the spans, or becomes an event where there are none. */
+  #handleData(bytes: Uint8Array, spans: Uint32Array | undefined): void {
     // Nobody's data passes before the peer is judged and its Finished verified, and none in the
     // clear ever. CHECK D7 D15
-    if (this.#state.name !== "connected") this.#drop("unexpected");
-    else if (records.payloadStart() === records.payloadEnd()) this.#drop("empty"); // CHECK D24
-    else if (spans !== undefined && 2 * count + 1 >= spans.length) this.#drop("overflow");
-    else return true;
-    return false;
-  }
-
-  #handOver(bytes: Uint8Array, index: number, spans: Uint32Array | undefined): void {
-    // Who sends data has our last flight.
-    if (!this.#flights.isFinished()) this.#flights.finish();
+    if (this.#state.name !== "connected") return this.#drop("unexpected");
     const start = this.#records.payloadStart();
     const end = this.#records.payloadEnd();
+    if (start === end) return this.#drop("empty"); // CHECK D24
+    // Who sends data has our last flight.
+    if (!this.#flights.isFinished()) this.#flights.finish();
     if (spans === undefined) {
       this.#events.push({ type: "data", bytes: bytes.slice(start, end) });
-    } else {
-      spans[2 * index] = start;
-      spans[2 * index + 1] = end;
+      return;
     }
+    const at = 2 * this.#spanCount;
+    if (at + 1 >= spans.length) return this.#drop("overflow");
+    spans[at] = start;
+    spans[at + 1] = end;
+    this.#spanCount++;
   }
 
   #handleControl(payload: Uint8Array, now: Instant): void {

@@ -291,9 +291,8 @@ export class IcePath implements Path {
       if (classify(bytes[at]) === "dtls") {
         const runEnd = endOfRun(bytes, at, end, segmentLength);
         // CHECK I1: what is not STUN is looked at only where the peer has authenticated itself.
-        if (this.#agent.isFromPeer(baseId, source)) {
-          this.handler?.handleDatagrams(bytes, at, runEnd, segmentLength);
-        }
+        const isFromPeer = this.#agent.isFromPeer(baseId, source);
+        if (isFromPeer) this.handler?.handleDatagrams(bytes, at, runEnd, segmentLength);
         at = runEnd;
       } else {
         const segmentEnd = Math.min(at + segmentLength, end);

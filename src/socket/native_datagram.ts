@@ -50,8 +50,14 @@ export class NativeDatagramSockets implements DatagramSockets {
 
   // deno-lint-ignore require-await -- What it throws is to reject.
   async bind(
-    { address, port = 0, handler, receiveBuffer, mayFragment = false, burstLength = defaultBurstLength }:
-      BindOptions,
+    {
+      address,
+      port = 0,
+      handler,
+      receiveBuffer,
+      mayFragment = false,
+      burstLength = defaultBurstLength,
+    }: BindOptions,
   ): Promise<NativeDatagramSocket> {
     const memory = receiveBuffer ??
       (this.#receiveBuffer ??= new Uint8Array(receiveBufferLength));

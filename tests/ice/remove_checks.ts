@@ -180,8 +180,8 @@ const DATAGRAMS: RemovalGroup = {
     {
       row: "I1",
       file: "../link/ice_path.ts",
-      check: "if (isFromPeer) this.handler?.handleDatagram(bytes, at, segmentEnd);",
-      without: "this.handler?.handleDatagram(bytes, at, segmentEnd);",
+      check: "if (isFromPeer) this.handler?.handleDatagrams(bytes, at, runEnd, segmentLength);",
+      without: "this.handler?.handleDatagrams(bytes, at, runEnd, segmentLength);",
     },
     {
       row: "I9",
