@@ -7,6 +7,7 @@
  * measured, and written to RESULTS.md beside this file. It needs OpenSSH's client and server, and
  * root for the rows with network namespaces.
  */
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { endOnSignals } from "./processes.ts";
 import { costRows } from "./ssh/cost_rows.ts";
@@ -68,7 +69,10 @@ async function main(): Promise<void> {
   const whole = positionals.length === 0 ? new URL("./RESULTS.md", import.meta.url) : undefined;
   const results = values.results ?? whole;
   if (results !== undefined) {
-    await Deno.writeTextFile(results, await toMarkdown(measured, roundCount));
+    const path = results instanceof URL ? fileURLToPath(results) : results;
+    await Deno.writeTextFile(path, await toMarkdown(measured, roundCount));
+    // As all of the repository is, which is checked.
+    await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
   }
   if (measured.some(({ outcome }) => "error" in outcome)) Deno.exit(1);
 }
