@@ -86,9 +86,9 @@ class OwnEnd implements End {
     const channel = this.#channel;
     if (channel === undefined || !this.#isSending) return;
     for (;;) {
-      const length = Math.min(channel.sendableLength, channel.maxMessageLength);
+      const length = Math.min(channel.sendableLength, this.#payload.length);
       if (length === 0) return;
-      channel.sendBinary(this.#payload, 0, length);
+      channel.sendRun(this.#payload, 0, length);
     }
   }
 }

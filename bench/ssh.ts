@@ -66,13 +66,14 @@ async function main(): Promise<void> {
     printRow(one);
     measured.push(one);
   }
-  const whole = positionals.length === 0 ? new URL("./RESULTS.md", import.meta.url) : undefined;
+  const whole = positionals.length === 0
+    ? fileURLToPath(new URL("./RESULTS.md", import.meta.url))
+    : undefined;
   const results = values.results ?? whole;
   if (results !== undefined) {
-    const path = results instanceof URL ? fileURLToPath(results) : results;
-    await Deno.writeTextFile(path, await toMarkdown(measured, roundCount));
+    await Deno.writeTextFile(results, await toMarkdown(measured, roundCount));
     // As all of the repository is, which is checked.
-    await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", path] }).output();
+    await new Deno.Command(Deno.execPath(), { args: ["fmt", "--quiet", results] }).output();
   }
   if (measured.some(({ outcome }) => "error" in outcome)) Deno.exit(1);
 }

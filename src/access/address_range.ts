@@ -1,6 +1,5 @@
 /** Ranges of addresses (CIDR, RFC 4632), and addresses in the form that they are compared in. */
-import { canonicalAddress } from "../socket/endpoint.ts";
-import { encodeSockaddr } from "../socket/sockaddr.ts";
+import { encodeSockaddr, sockaddrLength } from "../socket/sockaddr.ts";
 
 /** An address as bytes: 4 of them, or 16. IPv4-mapped addresses are IPv4. */
 export interface Address {
@@ -21,12 +20,11 @@ const [ipv4Offset, ipv6Offset] = [4, 8];
 
 /** Reads an address; undefined where the text is none. */
 export function parseAddress(text: string): Address | undefined {
-  const address = canonicalAddress(text);
-  const encoded = address === undefined ? undefined : encodeSockaddr({ address, port: 0 });
-  if (address === undefined || encoded === undefined) return undefined;
-  const bytes = address.includes(":")
-    ? [...encoded.subarray(ipv6Offset, ipv6Offset + 16)]
-    : [...encoded.subarray(ipv4Offset, ipv4Offset + 4)];
+  const encoded = encodeSockaddr({ address: text, port: 0 });
+  if (encoded === undefined) return undefined;
+  const bytes = encoded.length === sockaddrLength.ipv4
+    ? [...encoded.subarray(ipv4Offset, ipv4Offset + 4)]
+    : [...encoded.subarray(ipv6Offset, ipv6Offset + 16)];
   return { bytes, embedded: embeddedIn(bytes) };
 }
 

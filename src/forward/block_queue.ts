@@ -46,7 +46,7 @@ export class BlockQueue {
   /** Copies `bytes[start..end)`. Does nothing once closed. */
   append(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
-    if (this.#lent !== undefined) this.settle({});
+    if (this.#lent !== undefined) this.settle();
     for (let at = start; at < end;) {
       const block = this.#blockWithRoom();
       const count = Math.min(end - at, blockLength - this.#end);
@@ -60,17 +60,17 @@ export class BlockQueue {
   lend(bytes: Uint8Array, start: number, end: number): void {
     if (this.#isClosed) return;
     if (this.#lent?.bytes !== bytes) {
-      this.settle({});
+      this.settle();
       this.#lent = { bytes, bounds: [] };
     }
     this.#lent.bounds.push(start, end);
   }
 
   /**
-   * Writes what was lent, where nothing waits before it, and copies what the sink does not take at
-   * once. Returns how many bytes were written.
+   * Writes what was lent, where nothing waits before it, and copies what the sink, if there is one,
+   * does not take at once. Returns how many bytes were written.
    */
-  settle(sink: PromptSink): number {
+  settle(sink: PromptSink = {}): number {
     const lent = this.#lent;
     if (lent === undefined) return 0;
     this.#lent = undefined;

@@ -43,8 +43,6 @@ export interface Channel {
   readonly label: string;
   /** DCEP's protocol field: the kind of stream and its version. */
   readonly protocol: string;
-  /** The longest message that may be sent now, in bytes: it changes with the path. */
-  readonly maxMessageLength: number;
   /** The longest message that may ever be sent, in several packets, in bytes: what the peer takes. */
   readonly maxFragmentedLength: number;
   /** What is best sent at once on the path as it is, in bytes: whole packets, sent by one call. */

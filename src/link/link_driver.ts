@@ -12,6 +12,7 @@ import {
   type AssociationConfig,
   type AssociationEndCode,
 } from "../sctp/association.ts";
+import { maxSegmentCount } from "../socket/datagram.ts";
 import type { LinkHealth, LinkPath } from "./link.ts";
 import type { Path } from "./path.ts";
 
@@ -72,8 +73,6 @@ export interface Patience {
 
 /** The AEAD's tag, for which there must be room behind every packet, in bytes. */
 const tagLength = 16;
-/** What the kernel cuts of one batch at most: UDP_MAX_SEGMENTS of those that allow fewest. */
-const maxBatchCount = 64;
 /** The longest SCTP packet that fits Ethernet, over IPv4, in bytes. */
 const ethernetPacketLength = 1_432;
 /** RFC 6347 section 4.2.4.1 allows less than a second where the round trip is known to be less. */
@@ -153,7 +152,7 @@ export class LinkDriver {
   get burstLength(): number {
     const { maxPieceLength, fullPacketLength } = this.#association;
     const recordLength = fullPacketLength + (this.#dtls?.recordOverhead() ?? 0);
-    const count = Math.min(maxBatchCount, Math.floor(this.#out.length / recordLength));
+    const count = Math.min(maxSegmentCount, Math.floor(this.#out.length / recordLength));
     return Math.max(1, count) * maxPieceLength;
   }
 

@@ -512,11 +512,6 @@ class WebRtcLink implements Link {
     this.#driver.schedule();
   }
 
-  /** The longest message that fits one packet, in bytes. */
-  get maxPieceLength(): number {
-    return this.#driver.association.maxPieceLength;
-  }
-
   /** The user data of the packets that go out by one call, in bytes. */
   get burstLength(): number {
     return this.#driver.burstLength;
@@ -666,10 +661,6 @@ class WebRtcChannel implements Channel {
 
   get protocol(): string {
     return this.#channel.protocol;
-  }
-
-  get maxMessageLength(): number {
-    return Math.min(this.#channel.maxMessageLength, this.#link.maxPieceLength);
   }
 
   get maxFragmentedLength(): number {

@@ -381,12 +381,12 @@ export class Association {
       readonly now: Instant;
     },
   ): number {
-    const { outbox, peer, isTransferring, transmitter, state } = this.#context;
+    const { outbox, peer, isTransferring, transmitter } = this.#context;
     if (peer === undefined || !isTransferring || !outbox.isEmpty) return 0;
     const chunkLength = length - packetHeaderLength;
     const run = { chunkLength, stride, now };
     const count = transmitter.writeRun(out, start + packetHeaderLength, run);
-    const isChecked = state === "cookie-echoed" || !peer.capabilities.isZeroChecksum;
+    const isChecked = !peer.capabilities.isZeroChecksum;
     for (let at = start; at < start + count * stride; at += stride) {
       this.#finish(out, at, at + length, peer.tag, isChecked);
     }

@@ -132,6 +132,9 @@ export function bindErrorCode(errnoName: string): BindErrorCode {
 /** Longest payload of a UDP datagram over IPv4, and of a batch that the kernel cuts. */
 export const maxDatagramLength = 65_507;
 
+/** Datagrams that one call sends at most: UDP_MAX_SEGMENTS of the kernels that allow fewest. */
+export const maxSegmentCount = 64;
+
 /** The bytes that a receive takes at most: more than any datagram. */
 export const receiveBufferLength = 65_536;
 

@@ -13,6 +13,7 @@ import {
   type DatagramSocket,
   type DatagramSockets,
   maxDatagramLength,
+  maxSegmentCount,
   receiveBufferLength,
   requireRange,
   type SendOutcome,
@@ -23,9 +24,6 @@ import { errno, errnoName } from "./linux_constants.ts";
 import { IncomingMessage, OutgoingMessage } from "./message_header.ts";
 import { type OpenDescriptor, openDescriptor } from "./open_descriptor.ts";
 import { ReadinessPoller } from "./readiness_poller.ts";
-
-/** UDP_MAX_SEGMENTS of the kernels that allow fewest. */
-const maxSegmentCount = 64;
 
 /** Calls of recvmsg until others get their turn. */
 const burstCount = 32;

@@ -58,10 +58,9 @@ export class ChannelLog implements ChannelHandler {
     let at = 0;
     this.onWritable = () => {
       while (at < payload.length) {
-        const length = Math.min(this.channel.sendableLength, this.channel.maxMessageLength);
-        if (length === 0) return;
-        const end = Math.min(payload.length, at + length);
-        this.channel.sendBinary(payload, at, end);
+        const end = Math.min(payload.length, at + this.channel.sendableLength);
+        if (end === at) return;
+        this.channel.sendRun(payload, at, end);
         at = end;
       }
     };

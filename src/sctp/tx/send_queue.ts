@@ -49,21 +49,25 @@ export interface Fragment {
   expiresAt: Instant;
 }
 
-/** A piece of a message in the queue, or of several; nodes are used again and again. */
-interface QueuedPiece {
-  handle: PieceHandle;
-  length: number;
-  sentLength: number;
+/** What the pieces of a message, or of a run of bytes, have in common. */
+interface PieceKind {
   /** It is no message: what each packet takes of it is one. */
   isDivisible: boolean;
-  isBeginning: boolean;
-  isEnding: boolean;
   isUnordered: boolean;
   /** Of the message that it is a piece of, or of the longest it is divided into, in bytes. */
   messageLength: number;
   ppid: number;
   maxRetransmissions: number;
   expiresAt: Instant;
+}
+
+/** A piece of a message in the queue, or of several; nodes are used again and again. */
+interface QueuedPiece extends PieceKind {
+  handle: PieceHandle;
+  length: number;
+  sentLength: number;
+  isBeginning: boolean;
+  isEnding: boolean;
   next: QueuedPiece | undefined;
 }
 
@@ -182,22 +186,14 @@ export class SendQueue {
     now: Instant,
   ): void {
     const { isUnordered = false, maxRetransmissions = unlimited, lifetime } = options ?? reliable;
-    const stream = this.#streamOf(streamId);
-    const expiresAt = lifetime === undefined ? Infinity : now + lifetime;
-    for (let start = 0; start < bytes.length; start += messagePieceLength) {
-      const end = Math.min(start + messagePieceLength, bytes.length);
-      const piece = this.#holdPiece(bytes, start, end);
-      piece.isDivisible = false;
-      piece.isBeginning = start === 0;
-      piece.isEnding = end === bytes.length;
-      piece.isUnordered = isUnordered;
-      piece.messageLength = bytes.length;
-      piece.ppid = ppid;
-      piece.maxRetransmissions = Math.min(maxRetransmissions, unlimited);
-      piece.expiresAt = expiresAt;
-      append(stream, piece);
-    }
-    this.#buffer(stream, bytes.length);
+    this.#queue(streamId, bytes, { start: 0, end: bytes.length, pieceLength: messagePieceLength }, {
+      isDivisible: false,
+      isUnordered,
+      messageLength: bytes.length,
+      ppid,
+      maxRetransmissions: Math.min(maxRetransmissions, unlimited),
+      expiresAt: lifetime === undefined ? Infinity : now + lifetime,
+    });
   }
 
   /**
@@ -210,20 +206,14 @@ export class SendQueue {
     bytes: Uint8Array,
     { start, end, maxMessageLength }: ByteRun,
   ): void {
-    const stream = this.#streamOf(streamId);
-    for (let at = start; at < end; at += maxPieceLength) {
-      const piece = this.#holdPiece(bytes, at, Math.min(at + maxPieceLength, end));
-      piece.isDivisible = true;
-      piece.isBeginning = true;
-      piece.isEnding = true;
-      piece.isUnordered = false;
-      piece.messageLength = maxMessageLength;
-      piece.ppid = ppid;
-      piece.maxRetransmissions = unlimited;
-      piece.expiresAt = Infinity;
-      append(stream, piece);
-    }
-    this.#buffer(stream, end - start);
+    this.#queue(streamId, bytes, { start, end, pieceLength: maxPieceLength }, {
+      isDivisible: true,
+      isUnordered: false,
+      messageLength: maxMessageLength,
+      ppid,
+      maxRetransmissions: unlimited,
+      expiresAt: Infinity,
+    });
   }
 
   setBufferedAmountLowThreshold(streamId: number, threshold: number): void {
@@ -245,13 +235,13 @@ export class SendQueue {
     const stream = this.#head;
     const piece = stream?.first;
     if (stream === undefined || piece === undefined) return false;
-    const rest = piece.length - piece.sentLength;
     if (piece.isDivisible) {
-      const length = Math.min(rest, pieceLength, piece.messageLength);
+      const length = nextOfRun(piece, pieceLength);
       if (length > available) return false;
       this.#cut(stream, piece, length);
       return true;
     }
+    const rest = piece.length - piece.sentLength;
     if (rest > available && (available < minFragmentLength || rest <= pieceLength)) return false;
     this.#cut(stream, piece, Math.min(rest, available));
     return true;
@@ -265,8 +255,7 @@ export class SendQueue {
     const stream = this.#head;
     const piece = stream?.first;
     if (stream === undefined || piece === undefined || !piece.isDivisible) return false;
-    const rest = piece.length - piece.sentLength;
-    if (Math.min(rest, pieceLength, piece.messageLength) !== length) return false;
+    if (nextOfRun(piece, pieceLength) !== length) return false;
     this.#cut(stream, piece, length);
     return true;
   }
@@ -363,11 +352,37 @@ export class SendQueue {
     return stream;
   }
 
-  #holdPiece(bytes: Uint8Array, start: number, end: number): QueuedPiece {
-    const piece = this.#takePiece();
-    piece.handle = this.#store.hold(bytes, start, end);
-    piece.length = end - start;
-    return piece;
+  /** Holds the bytes in pieces of so many, which are alike but for their place. */
+  #queue(
+    streamId: number,
+    bytes: Uint8Array,
+    { start, end, pieceLength }: {
+      readonly start: number;
+      readonly end: number;
+      readonly pieceLength: number;
+    },
+    kind: Readonly<PieceKind>,
+  ): void {
+    const stream = this.#streamOf(streamId);
+    for (let at = start; at < end; at += pieceLength) {
+      const pieceEnd = Math.min(at + pieceLength, end);
+      const piece = this.#takePiece();
+      piece.handle = this.#store.hold(bytes, at, pieceEnd);
+      piece.length = pieceEnd - at;
+      piece.isBeginning = kind.isDivisible || at === start;
+      piece.isEnding = kind.isDivisible || pieceEnd === end;
+      piece.isDivisible = kind.isDivisible;
+      piece.isUnordered = kind.isUnordered;
+      piece.messageLength = kind.messageLength;
+      piece.ppid = kind.ppid;
+      piece.maxRetransmissions = kind.maxRetransmissions;
+      piece.expiresAt = kind.expiresAt;
+      append(stream, piece);
+    }
+    stream.bufferedLength += end - start;
+    this.#bufferedLength += end - start;
+    if (stream.bufferedLength > stream.lowThreshold) stream.isAboveThreshold = true;
+    this.#schedule(stream);
   }
 
   #takePiece(): QueuedPiece {
@@ -480,13 +495,6 @@ export class SendQueue {
     this.#freePiece = piece;
   }
 
-  #buffer(stream: Stream, length: number): void {
-    stream.bufferedLength += length;
-    this.#bufferedLength += length;
-    if (stream.bufferedLength > stream.lowThreshold) stream.isAboveThreshold = true;
-    this.#schedule(stream);
-  }
-
   #unbuffer(stream: Stream, length: number): void {
     stream.bufferedLength -= length;
     this.#bufferedLength -= length;
@@ -539,6 +547,14 @@ function append(stream: Stream, piece: QueuedPiece): void {
   if (stream.last === undefined) stream.first = piece;
   else stream.last.next = piece;
   stream.last = piece;
+}
+
+/** How long the message is that is cut next of a piece that is divisible, in bytes. */
+function nextOfRun(
+  { length, sentLength, messageLength }: QueuedPiece,
+  pieceLength: number,
+): number {
+  return Math.min(length - sentLength, pieceLength, messageLength);
 }
 
 function isWithinMessage({ nextFragmentNumber }: Stream): boolean {
