@@ -107,7 +107,7 @@ async function connect(
   // Most nodes have no such rule.
   const { filterOf } = await import("./filters/filter_of.ts");
   return filterOf(grant.content)(paced, {
-    ...{ peer, pool, ruleName: grant.rule },
+    ...{ peer, pool, ruleName: grant.rule, client: port.client },
     onJudged: (summary, isAllowed) => {
       grant.handleJudged(summary, isAllowed);
       if (isAllowed) return;

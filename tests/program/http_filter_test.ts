@@ -59,7 +59,8 @@ class Site implements AsyncDisposable {
   async #answer(request: Request): Promise<Response> {
     const { pathname } = new URL(request.url);
     const who = request.headers.get("aetherport-peer") ?? "nobody";
-    this.asked.push(`${request.method} ${pathname} ${who} ${request.headers.get("x-from")}`);
+    const from = ["x-from", "x-forwarded-for"].map((name) => request.headers.get(name)).join(" ");
+    this.asked.push(`${request.method} ${pathname} ${who} ${from}`);
     if (pathname === "/ws") {
       const { socket, response } = Deno.upgradeWebSocket(request);
       socket.onmessage = ({ data }) => socket.send(`echo ${data}`);
@@ -116,7 +117,9 @@ async function onSite(test: (base: string, site: Site) => Promise<void>): Promis
 
 Deno.test("pages, uploads, events and a WebSocket pass; what the rule does not name is refused", () =>
   onSite(async (base, site) => {
-    const page = await fetch(base, { headers: { "Aetherport-Peer": "root" } });
+    const page = await fetch(base, {
+      headers: { "Aetherport-Peer": "root", "X-Forwarded-For": "::1" },
+    });
     assert.equal(await page.text(), "page");
     const upload = Uint8Array.from(randomPayload(5_000_000));
     const put = await fetch(`${base}/public/a`, { method: "PUT", body: upload });
@@ -151,11 +154,11 @@ Deno.test("pages, uploads, events and a WebSocket pass; what the rule does not n
     assert.equal(deleted.status, 403);
     await deleted.body?.cancel();
     assert.deepEqual(site.asked, [
-      "GET / nobody outside",
-      "PUT /public/a nobody outside",
-      "PUT /public/b nobody outside",
-      "GET /events nobody outside",
-      "GET /ws nobody outside",
+      "GET / nobody outside 127.0.0.1",
+      "PUT /public/a nobody outside 127.0.0.1",
+      "PUT /public/b nobody outside 127.0.0.1",
+      "GET /events nobody outside 127.0.0.1",
+      "GET /ws nobody outside 127.0.0.1",
     ]);
   }));
 

@@ -12,6 +12,8 @@ export interface FilterContext {
   /** The rule that allowed the stream, as refusals name it. */
   readonly ruleName: string;
   readonly pool: BufferPool;
+  /** Resolves, before the other node's first byte, with the client that it says it asks for. */
+  readonly client: Promise<string | undefined>;
   /** One thing that was asked for was judged; the summary is printable, and of a few words. */
   readonly onJudged: (summary: string, isAllowed: boolean) => void;
   /** Breaks the stream off, where neither reading nor writing would tell. */

@@ -21,6 +21,7 @@ export class FilterStage {
       peer: vouchedPeer("web-1", { team: "red" }),
       ruleName: "the rule",
       pool: this.pool,
+      client: Promise.resolve("192.0.2.9:4711"),
       onJudged: (summary, isAllowed) => this.judged.push(`${isAllowed ? "+" : "-"}${summary}`),
       breakOff: (reason) => this.broken.push(reason),
       ...changes,

@@ -52,6 +52,8 @@ class HttpConnection implements Connection {
   readonly #requests: HttpParser;
   readonly #answers: HttpParser;
   readonly #buffer: ReadBuffer;
+  /** For whom the other node says that it asks. */
+  #client: string | undefined;
   #phase: Phase = "request";
   /** The one under way; undefined between two. */
   #request: HttpRequest | undefined;
@@ -100,6 +102,7 @@ class HttpConnection implements Connection {
   }
 
   async write(bytes: Uint8Array): Promise<void> {
+    this.#client = await this.#context.client;
     for (let at = 0; at < bytes.length;) {
       while (this.#phase === "answer") {
         await new Promise<void>((resolve) => this.#wakeWriter = resolve);
@@ -208,7 +211,9 @@ class HttpConnection implements Connection {
       const refusal = this.#judge.refusalOf(request);
       this.#context.onJudged(summaryOf(request), refusal === undefined);
       if (refusal === undefined) {
-        this.#forTarget.push(writeRequestHead(request, this.#judge.rule, this.#context));
+        const { peer: { identity } } = this.#context;
+        const who = { identity, client: this.#client };
+        this.#forTarget.push(writeRequestHead(request, this.#judge.rule, who));
       } else {
         const status = refusal.startsWith("a body may") ? 413 : 403;
         this.#refusal = { status, reason: `${refusal} (rule ${this.#context.ruleName})` };

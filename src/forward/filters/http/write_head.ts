@@ -1,8 +1,16 @@
 /** Heads as this node writes them: what was judged, and nothing that a client wrote between the lines. */
-import type { FilterContext } from "../filter.ts";
+import { parseClient } from "../../client_address.ts";
 import type { HttpRequest } from "./http_request.ts";
+import type { AccessPeer } from "../../../access/access.ts";
 import type { HttpRule } from "../../../access/content_rule.ts";
 import { fromLatin1, type HttpField } from "./llhttp.ts";
+
+/** Who asks. */
+export interface Asking {
+  readonly identity: AccessPeer["identity"];
+  /** What the other node says of its client: `address:port`. */
+  readonly client: string | undefined;
+}
 
 /** Names that stand for who asks: a client's own never pass. */
 const forwarded = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
@@ -11,10 +19,10 @@ const forwarded = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "
 export function writeRequestHead(
   request: HttpRequest,
   { setHeaders = {}, removeHeaders = [] }: HttpRule,
-  context: FilterContext,
+  asking: Asking,
 ): Uint8Array<ArrayBuffer> {
   const { method, target, host, minor, body } = request;
-  const ours = { ...identityFields(request, context), ...setHeaders };
+  const ours = { ...fieldsOf(asking, request), ...setHeaders };
   const replaced = new Set([
     ...[...forwarded, ...removeHeaders, ...Object.keys(ours)].map((name) => name.toLowerCase()),
   ]);
@@ -84,16 +92,15 @@ const titles = new Map([
   [505, "HTTP Version Not Supported"],
 ]);
 
-function identityFields(
-  { host }: HttpRequest,
-  { peer: { identity } }: FilterContext,
-): Record<string, string> {
+function fieldsOf({ identity, client }: Asking, { host }: HttpRequest): Record<string, string> {
+  const address = client === undefined ? undefined : parseClient(client)?.host;
   // Where nobody vouches for a name it is a claim, which the target could not tell from others.
   const vouched = identity?.vouchedBy === "chain" ? identity : undefined;
   const peerName = vouched?.name;
   const labels = [...vouched?.labels ?? []].map(([key, value]) => `${key}=${value}`)
     .join(", ");
   return {
+    ...(address === undefined ? {} : { "X-Forwarded-For": address }),
     ...(host === "" ? {} : { "X-Forwarded-Host": host }),
     "X-Forwarded-Proto": "http",
     ...(peerName === undefined ? {} : { "Aetherport-Peer": printable(peerName) }),

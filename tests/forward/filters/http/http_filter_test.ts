@@ -33,6 +33,7 @@ Deno.test("a request is written anew, with who asks", () =>
       "GET /a?b=c HTTP/1.1",
       "Host: site.example:8080",
       "X-One: 1",
+      "X-Forwarded-For: 192.0.2.9",
       "X-Forwarded-Host: site.example:8080",
       "X-Forwarded-Proto: http",
       "Aetherport-Peer: web-1",
@@ -44,6 +45,23 @@ Deno.test("a request is written anew, with who asks", () =>
     stage.answer(fine);
     equal(await stage.hear(), fine);
   }));
+
+for (
+  const [client, field] of [
+    ["[2001:db8::1]:5", "X-Forwarded-For: 2001:db8::1"],
+    [undefined, undefined],
+    ["a.example:5", undefined],
+    ["192.0.2.1:5\r\nX: y", undefined],
+  ] as const
+) {
+  Deno.test(`of the client ${JSON.stringify(client)} the target is told ${field}`, async () => {
+    const stage = stageOf(everything, { client: Promise.resolve(client) });
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n");
+    const told = stage.told.split("\r\n").filter((line) => /^x(-forwarded-for)?:/i.test(line));
+    deepEqual(told, field === undefined ? [] : [field]);
+    stage.connection.close();
+  });
+}
 
 Deno.test("fields are set and left out as the rule says", () =>
   onStage(
