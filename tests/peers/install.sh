@@ -24,6 +24,7 @@ debian_packages=(
   curl
   netcat-openbsd
   redis-server
+  nginx-light
   zsh
   fish
 )

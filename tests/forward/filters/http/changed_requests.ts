@@ -20,8 +20,13 @@ const answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 export async function sendChangedRequests(seed: number, count: number): Promise<void> {
   const random = new SeededRandom(seed);
   for (let number = 0; number < count; number++) {
-    await sendOne(mutate(samples, random));
+    await sendOne(changedRequest(random));
   }
+}
+
+/** One of a few requests, or what is left of it. */
+export function changedRequest(random: SeededRandom): string {
+  return mutate(samples, random);
 }
 
 async function sendOne(text: string): Promise<void> {
