@@ -104,6 +104,24 @@ Deno.test("a deep queue stays all but empty, and small messages take little more
   ok(slow < 15 + 30, `${slow} ms`);
 });
 
+for (
+  const [mbits, rttMs, margin] of [[200, 50, 25], [20, 30, 30], [50, 80, 40]] as const
+) {
+  const where = `${mbits} Mbit/s, ${rttMs} ms`;
+  Deno.test(`jitter is taken for no others' queue: small messages pass soon over ${where}`, () => {
+    const world = new WideArea(1, { mbits, rttMs, jitterMs: 3, queueBytes: 5_000_000 });
+    const flow = world.add({ isPinging: true });
+    world.runFor(4_000);
+    world.mark();
+    const count = flow.pingTimes.length;
+    world.runFor(30_000);
+    const times = flow.pingTimes.slice(count).toSorted((one, other) => one - other);
+    const slow = times[Math.floor(times.length * 0.99)] ?? Infinity;
+    ok(slow < rttMs / 2 + margin, `${slow} ms`);
+    ok(flow.goodput(world.now) > 0.9 * mbits / 8, `${flow.goodput(world.now)} MB/s`);
+  });
+}
+
 Deno.test("a path that was cut for 30 s is as fast as before within a second", () => {
   const cuts = [{ from: 4_000, until: 34_000 }];
   const world = new WideArea(3, { mbits: 100, rttMs: 50, queueBytes: 1_000_000, cuts });

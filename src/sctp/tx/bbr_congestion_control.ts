@@ -9,8 +9,9 @@
  * - Startup is not left for loss while each round still delivers more, for the same reason, unless so
  *   much is lost that it can only be a queue that overflows.
  * - ProbeBW_UP ends once a quarter of a round trip is queued (as in version 2), not after three
- *   rounds without growth: small messages wait behind that queue. Where others keep a queue it goes
- *   on while each round delivers more, so that shares become equal.
+ *   rounds without growth: small messages wait behind that queue. Where others keep a queue, one that
+ *   stands and was not seen empty since the last probe, it goes on while each round delivers more, so
+ *   that shares become equal.
  * - ProbeBW_DOWN and ProbeBW_CRUISE have a window of 1.5 BDP, not 2, and CRUISE goes back to DOWN
  *   where a queue stands.
  * - In fast recovery there is no packet conservation (section 5.6.4.4): the pace already is what was
@@ -57,8 +58,8 @@ const nextProbeRounds = 2;
 const dieSides = 9_973;
 /** A lossy probe is not repeated so soon: a CUBIC flow beside takes long to recover from it. */
 const lossyProbeWait = 2;
-/** So much under way, in parts of the BDP, before a probe even begins: others keep a queue. */
-const othersQueue = 1.1;
+/** So much under way, in parts of the BDP, is a queue that stands: one's own, or one of others. */
+const standingQueue = 1.1;
 /**
  * Who shares a path that loses nothing probes more often, so that shares become equal; and who was
  * slowed down by losses far below what was seen before, so that a hiccup does not last. In parts.
@@ -295,8 +296,8 @@ export class BbrCongestionControl implements CongestionControl {
         return;
       case "cruise":
         if (this.#isTimeToProbe(now)) this.#startRefill(deliveredLength, now);
-        // Who shares the path believes in more than is delivered: the queue is to be drained anew.
-        else if (isRoundStart && flightLength > this.#bdp(this.#model.maxRate, probeQueue)) {
+        // Who believes in more than is delivered has a queue, which is to be drained anew.
+        else if (isRoundStart && flightLength > this.#bdp(this.#model.maxRate, this.#cruiseQueue)) {
           this.#enter("down", now);
         }
         return;
@@ -307,6 +308,11 @@ export class BbrCongestionControl implements CongestionControl {
         this.#raiseInflightHigh(ackedLength, flightLength);
         if (this.#isProbeOver(acknowledgement)) this.#startDown(now);
     }
+  }
+
+  /** In parts of the BDP. Beside others who keep a queue, so short a one cannot be had. */
+  get #cruiseQueue(): number {
+    return this.#isShared ? probeQueue : standingQueue;
   }
 
   /** Section 5.3.3.6. */
@@ -369,8 +375,10 @@ export class BbrCongestionControl implements CongestionControl {
     this.#enter("up", now);
     this.#isProbeSample = true;
     this.#upRounds = 0;
-    // A queue that stands already is of others: only what is delivered tells when it is enough.
-    this.#isShared = flightLength > this.#bdp(this.#model.maxRate, othersQueue);
+    // A queue that stands and never was empty is of others: only what is delivered tells when it is
+    // enough.
+    this.#isShared = flightLength > this.#bdp(this.#model.maxRate, standingQueue) &&
+      !this.#model.wasQueueSeenEmptySince(this.#cycleAt);
     this.#isProbeGrowing = this.#isShared;
     this.#probeRate = this.#rateBeforeProbe = this.#model.maxRate;
     this.#flatRounds = 0;

@@ -76,6 +76,11 @@ export class BbrPathModel {
     return this.#minRtt < Infinity && now > this.#minRttAt + minRttLifetime;
   }
 
+  /** Whether a round trip was seen since then that is near the least. */
+  wasQueueSeenEmptySince(instant: Instant): boolean {
+    return this.#minRttAt > instant;
+  }
+
   /** It was not seen because nothing was sent. */
   postponeMinRtt(now: Instant): void {
     this.#minRttAt = now;
