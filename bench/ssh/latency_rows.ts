@@ -9,8 +9,8 @@ const path = { rate: 200, delay: roundTrip / 2 };
 const openingCount = 15;
 /** In bytes. */
 const requestLength = 64;
-/** In ms. */
-const conversation = { idle: 1_500, loaded: 5_000 };
+/** In ms. So long that most of it is as a session of minutes is: programs grow faster as they run. */
+const conversation = { idle: 4_000, loaded: 5_000 };
 const saturation = { warmUp: 2_000, duration: 5_000 };
 const saturatingCount = 8;
 /** Until the streams have filled the path, in ms. */

@@ -122,6 +122,40 @@ for (
   });
 }
 
+Deno.test("none of 24 links over a path that loses 10 % is slow for long", () => {
+  for (let seed = 1; seed <= 24; seed++) {
+    const world = new WideArea(seed, { mbits: 100, rttMs: 30, queueBytes: 375_000, loss: 0.1 });
+    const flow = world.add();
+    world.runFor(500);
+    world.mark();
+    world.runFor(2_500);
+    ok(flow.goodput(world.now) > 6, `${flow.goodput(world.now)} MB/s with seed ${seed}`);
+  }
+});
+
+for (const jitterMs of [0, 10]) {
+  Deno.test(`datagrams are lost by the path alone, where it loses 10 % and reorders by ${jitterMs} ms`, () => {
+    for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
+      const path = { mbits: 200, rttMs: 50, queueBytes: 1_000_000, loss: 0.1, jitterMs };
+      const world = new WideArea(seed, path);
+      const flow = world.add({ length: 0 });
+      world.runFor(1_000);
+      let received = 0;
+      flow.z.onMessage = () => received++;
+      for (let sent = 0; sent < 4_000; sent++) {
+        const { association } = flow.a;
+        ok(association.bufferedAmount(0) < 250_000, `${sent} were sent, and the rest waits`);
+        const options = { isUnordered: true, maxRetransmissions: 0 };
+        association.send(0, 53, new Uint8Array(1_200), options, world.now);
+        world.settle(flow);
+        world.runFor(1);
+      }
+      world.runFor(100);
+      ok(received > 0.88 * 4_000, `${received} of 4,000 came`);
+    }
+  });
+}
+
 Deno.test("a path that was cut for 30 s is as fast as before within a second", () => {
   const cuts = [{ from: 4_000, until: 34_000 }];
   const world = new WideArea(3, { mbits: 100, rttMs: 50, queueBytes: 1_000_000, cuts });

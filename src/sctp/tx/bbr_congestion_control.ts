@@ -7,7 +7,8 @@
  * - Loss counts as congestion only beyond what the path loses in its quiet rounds (`LossMonitor`): a
  *   path that loses some percent at random is not slowed down.
  * - Startup is not left for loss while each round still delivers more, for the same reason, unless so
- *   much is lost that it can only be a queue that overflows.
+ *   much is lost that it can only be a queue that overflows; and the rounds that deliver no more are
+ *   to be in a row, as those in which there was too little to send say nothing.
  * - ProbeBW_UP ends once a quarter of a round trip is queued (as in version 2), not after three
  *   rounds without growth: small messages wait behind that queue. Where others keep a queue, one that
  *   stands and was not seen empty since the last probe, it goes on while each round delivers more, so
@@ -46,9 +47,10 @@ const headroom = 0.85;
 const minPipePackets = 4;
 /** RFC 6928. */
 const initialPackets = 10;
-/** Section 5.3.1.2: growth by less than this, for so many rounds, is none. With loss, one is enough. */
+/** Section 5.3.1.2: growth by less than this, for so many rounds in a row, is none; fewer with loss. */
 const fullBandwidthGrowth = 1.25;
 const fullBandwidthRounds = 3;
+const lossyFullBandwidthRounds = 2;
 /** What Startup lost beyond the path's queue is repaired in so many rounds. */
 const settlingRounds = 4;
 /** Section 5.3.3.8: between probes, in ms, and in round trips, so that Reno is not starved. */
@@ -262,7 +264,12 @@ export class BbrCongestionControl implements CongestionControl {
   #checkStartup({ sample: { isAppLimited }, flightLength, now }: Acknowledgement): void {
     if (this.#state !== "startup") return;
     if (this.#losses.isOverflowing) return this.#leaveStartup(true, now);
-    if (!this.#model.isRoundStart || isAppLimited) return;
+    if (!this.#model.isRoundStart) return;
+    // Rounds in which there was too little to send say nothing, nor do those before.
+    if (isAppLimited) {
+      this.#flatRounds = 0;
+      return;
+    }
     const { maxRate } = this.#model;
     if (maxRate >= this.#fullRate * fullBandwidthGrowth) {
       this.#fullRate = maxRate;
@@ -271,7 +278,8 @@ export class BbrCongestionControl implements CongestionControl {
     }
     this.#flatRounds++;
     const isLossy = this.#losses.isTooHigh(flightLength);
-    if (this.#flatRounds >= (isLossy ? 1 : fullBandwidthRounds)) this.#leaveStartup(isLossy, now);
+    const rounds = isLossy ? lossyFullBandwidthRounds : fullBandwidthRounds;
+    if (this.#flatRounds >= rounds) this.#leaveStartup(isLossy, now);
   }
 
   #leaveStartup(isLossy: boolean, now: Instant): void {

@@ -409,6 +409,9 @@ export class OutstandingData {
    * RFC 8985 section 6.2, step 5: what was sent before something that has arrived, and longer ago
    * than reordering explains, is lost. Returns whether anything is newly lost. `rackTimeout` tells
    * afterwards when to look again.
+   *
+   * What is not sent again is waited for a round trip longer: nothing is gained by giving it up, and
+   * a peer that was told so drops it when it comes after all.
    */
   detectLosses(isRecovering: boolean, srtt: number, now: Instant): boolean {
     this.#rackTimeout = undefined;
@@ -417,20 +420,24 @@ export class OutstandingData {
     }
     const { order: rackOrder, rtt } = this.#rack;
     const patience = rtt + this.#reorderingWindow(isRecovering, srtt);
-    const { sentAt, order } = this.#columns;
+    const { sentAt, order, after } = this.#columns;
     let isAnyLost = false;
-    // In the order of sending the first that is not lost ends the search.
-    while (this.#inFlightCount > 0) {
-      const row = this.#firstSent & this.#mask;
+    let tsn = this.#firstSent;
+    // In the order of sending the first that may be late only ends the search.
+    for (let left = this.#inFlightCount; left > 0; left--) {
+      const row = tsn & this.#mask;
       if ((order[row] ?? 0) >= rackOrder) break;
-      const lostAt = (sentAt[row] ?? 0) + patience;
-      if (lostAt > now) {
-        this.#rackTimeout = lostAt;
-        break;
+      const lateAt = (sentAt[row] ?? 0) + patience;
+      const lostAt = lateAt + (this.#isSpent(row) ? srtt : 0);
+      const next = after[row] ?? 0;
+      if (lostAt > now) this.#rackTimeout = Math.min(this.#rackTimeout ?? Infinity, lostAt);
+      if (lateAt > now) break;
+      if (lostAt <= now) {
+        this.#lostLength += this.#columns.length[row] ?? 0;
+        this.#lose(tsn);
+        isAnyLost = true;
       }
-      this.#lostLength += this.#columns.length[row] ?? 0;
-      this.#lose(this.#firstSent);
-      isAnyLost = true;
+      tsn = next;
     }
     return isAnyLost;
   }
