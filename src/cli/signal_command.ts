@@ -3,12 +3,12 @@
  * loaded only here, when it is started.
  */
 import { Command, Option } from "commander";
-import { dirname, join } from "node:path";
 import { BadInput } from "../bad_input.ts";
 import { parseBaseUrl } from "../signaling/wire.ts";
 import { formatEndpoint, parseHost, parsePort, SpecError, splitSpec } from "../socket/endpoint.ts";
 import { addFlag, applyEnvironment, ListOption } from "./environment.ts";
 import { hasKv, isRestarted, restartWithKv } from "./signal_restart.ts";
+import { defaultStore, openStore, STORE_FILE } from "./signal_store.ts";
 import { untilStopped } from "./stop_signals.ts";
 
 /** Where to listen, and where to keep what is stored. */
@@ -26,7 +26,6 @@ interface ListenAddress {
 }
 
 const DEFAULT_LISTEN_ADDRESS = "0.0.0.0:8080";
-const STORE_FILE = "aetherlight.sqlite3";
 
 const examples = `
 Examples:
@@ -105,9 +104,9 @@ async function runSignal(options: SignalOptions): Promise<void> {
   ]);
   const { listenAddr, baseUrl, trustProxy } = options;
   const name = options.kv ?? await defaultStore();
-  const kv = await openStore(name);
+  const log = (line: string) => console.error(`aetherport: ${line}`);
+  const kv = await openStore(name, log);
   try {
-    const log = (line: string) => console.error(`aetherport: ${line}`);
     const signalApp = createSignalApp({
       ...{ kv, log, bell: bellSourceFor(name) },
       baseUrls: baseUrl,
@@ -136,35 +135,6 @@ function listening<T>(address: ListenAddress, listen: () => T): T {
     const text = formatEndpoint(address);
     throw new Error(`cannot listen on ${text}: ${error.message}`, { cause: error });
   }
-}
-
-async function openStore(name: string): Promise<Deno.Kv> {
-  try {
-    return await Deno.openKv(name);
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    throw new Error(`cannot open the store ${JSON.stringify(name)}: ${error.message}`, {
-      cause: error,
-    });
-  }
-}
-
-/** A file that only this user can read, in a directory that is made where there is none. */
-async function defaultStore(): Promise<string> {
-  const file = join(stateDirectory(), STORE_FILE);
-  await Deno.mkdir(dirname(file), { recursive: true, mode: 0o700 });
-  return file;
-}
-
-function stateDirectory(): string {
-  // By systemd, which may name several.
-  const [ofService] = Deno.env.get("STATE_DIRECTORY")?.split(":") ?? [];
-  if (ofService !== undefined && ofService !== "") return ofService;
-  const ofUser = Deno.env.get("XDG_STATE_HOME") ?? "";
-  if (ofUser.startsWith("/")) return join(ofUser, "aetherport");
-  const home = Deno.env.get("HOME") ?? Deno.env.get("USERPROFILE") ?? "";
-  if (home !== "") return join(home, ".local", "state", "aetherport");
-  throw new BadInput("there is no home directory for the store: say where with --kv <file>");
 }
 
 /** For a process that another one stands in for: without that one, nobody could stop it. */

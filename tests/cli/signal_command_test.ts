@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import packageConfig from "../../deno.json" with { type: "json" };
 import { BadInput } from "../../src/bad_input.ts";
 import { signalCommand } from "../../src/cli/signal_command.ts";
@@ -144,6 +145,21 @@ Deno.test("keeps its store in the state directory, which only its user can read"
       assert.equal((mode ?? 0) & 0o777, 0o700);
       assert((await Deno.stat(join(directory, "aetherlight.sqlite3"))).isFile);
     }
+  });
+});
+
+Deno.test("a store that another process holds is opened once it lets go", async () => {
+  await withDirectory(async (path) => {
+    const file = join(path, "store");
+    const holder = new DatabaseSync(file);
+    holder.exec("BEGIN IMMEDIATE");
+    const server = new SignalProcess({ args: [...anyPort, "--kv", file] });
+    await server.printed("locked by another process");
+    holder.exec("ROLLBACK");
+    holder.close();
+    assert.equal(await statusOf(`${await server.url}/healthz`), 200);
+    server.kill("SIGTERM");
+    assert.equal((await server.ended()).code, 0);
   });
 });
 
