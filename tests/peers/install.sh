@@ -10,6 +10,7 @@ debian_packages=(
   coturn
   chromium
   curl
+  dante-server
   proxychains4
   gcc
   libc6-dev
