@@ -32,22 +32,27 @@ function createPattern(): Buffer {
   return Buffer.concat([once, once, once.subarray(0, maxPieceLength - period)]);
 }
 
-/** Sends the pattern from its beginning. */
+/** Writes the pattern from its beginning. */
 export class PatternWriter {
   #position = 0;
 
-  /** How much was sent, in bytes. */
+  /** How much of it was sent, in bytes. */
   get position(): number {
     return this.#position;
   }
 
   /** Sends as much as the stream takes in one message now. */
   sendTo(stream: TunnelStream): void {
-    const length = Math.min(stream.sendableLength, maxPieceLength);
-    if (length === 0) return;
+    const piece = this.next(stream.sendableLength);
+    if (piece.length > 0) stream.send(piece, 0, piece.length);
+  }
+
+  /** What is to be sent next: so many bytes at most. */
+  next(maxLength = maxPieceLength): Uint8Array {
     const start = this.#position % period;
-    stream.send(thePattern(), start, start + length);
+    const length = Math.min(maxLength, maxPieceLength);
     this.#position += length;
+    return thePattern().subarray(start, start + length);
   }
 }
 

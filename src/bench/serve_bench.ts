@@ -3,7 +3,7 @@
  * it. They obey the same windows and back-pressure as forwarded connections.
  */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer } from "../access/access.ts";
+import type { Access, AccessPeer, Grant } from "../access/access.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { StreamPort } from "../forward/stream_port.ts";
 import type { Channel } from "../link/link.ts";
@@ -11,8 +11,9 @@ import { messageOf } from "../message_of.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
 import { TunnelStream } from "../tunnel/tunnel_stream.ts";
 import { type BenchLabel, writeCount } from "./bench_protocol.ts";
+import { PacedPort } from "./paced_port.ts";
 import { PatternReader, PatternWriter } from "./pattern.ts";
-import { readAll, sendAll, untilEnd } from "./stream_work.ts";
+import { untilEnd } from "./stream_work.ts";
 import { type TrafficFigures, writeTraffic } from "./traffic_figures.ts";
 
 const log = getLogger(["aetherport", "bench"]);
@@ -32,7 +33,13 @@ export interface BenchClient {
 }
 
 /** How one kind of stream is served; it resolves when both directions have ended here. */
-type Service = (port: StreamPort, client: BenchClient) => Promise<void>;
+type Service = (paced: PacedPort, client: BenchClient) => Promise<void>;
+
+/** What is served, and what it may. */
+interface Admitted {
+  readonly service: Service;
+  readonly grant: Grant;
+}
 
 const services: ReadonlyMap<string, Service> = new Map<BenchLabel, Service>([
   ["echo", serveEcho],
@@ -57,13 +64,16 @@ export class BenchServer {
     const port = new StreamPort(new TunnelStream(channel, { role: "acceptor" }), {
       pool: this.#pool,
     });
-    const service = this.#judge(channel.label, client.peer);
-    if ("code" in service) return refuse(port, { peer: client.peer.name, ...service });
+    const admitted = this.#admit(port, client.peer);
+    if ("code" in admitted) return refuse(port, { peer: client.peer.name, ...admitted });
+    const { service, grant } = admitted;
+    const paced = new PacedPort(port, grant.pace);
     this.#streamCount++;
     const timer = setTimeout(() => port.stream.reset(overdueReason), maxDuration);
+    void port.closed.then(() => grant.pace?.stop());
     try {
       port.stream.accept();
-      await service(port, client);
+      await service(paced, client);
     } catch (error) {
       // Does nothing where the other side has broken it off.
       port.stream.reset(messageOf(error));
@@ -71,28 +81,37 @@ export class BenchServer {
     const closed = await port.closed;
     clearTimeout(timer);
     this.#streamCount--;
+    const how = closed.how === "finished" ? "finished" : closed.reason;
+    grant.release({ how, up: port.handedOverLength, down: paced.sentLength });
     log.debug("measurement ({label}) for {peer}: {how}", {
-      event: "stream-closed",
-      label: channel.label,
-      peer: client.peer.name,
-      how: closed.how === "finished" ? "finished" : closed.reason,
+      ...{ event: "stream-closed", label: channel.label, peer: client.peer.name, how },
     });
   }
 
-  #judge(label: string, peer: AccessPeer): Service | { code: RefusalCode; reason: string } {
-    if (!this.#access.judge({ peer, wanted: { kind: "bench" } }).isAllowed) {
-      return { code: "denied", reason: notAllowedReason };
-    }
-    const service = services.get(label);
+  #admit(port: StreamPort, peer: AccessPeer): Admitted | { code: RefusalCode; reason: string } {
+    const request = { peer, wanted: { kind: "bench" } } as const;
+    const verdict = this.#access.judgeUnresolved(request);
+    if (!verdict.isAllowed) return deniedFor(verdict.reason);
+    const service = services.get(port.stream.label);
     if (service === undefined) {
       return { code: "malformed", reason: "this node knows no such measurement" };
     }
-    if (this.#streamCount < maxStreamCount) return service;
-    return { code: "exhausted", reason: "this node is being measured by too many: try later" };
+    if (this.#streamCount >= maxStreamCount) {
+      return { code: "exhausted", reason: "this node is being measured by too many: try later" };
+    }
+    const end = (reason: string) => port.stream.reset(reason);
+    const admission = this.#access.admit({ ...request, addresses: [], end });
+    if (!admission.isAllowed) return { code: "denied", reason: admission.reason };
+    admission.grant.handleDialled("bench");
+    return { service, grant: admission.grant };
   }
 }
 
-const notAllowedReason = "measuring needs --allow bench at the node that is measured";
+function deniedFor(reason: string): { code: RefusalCode; reason: string } {
+  const need = "measuring needs --allow bench, or a rule, at the node that is measured";
+  return { code: "denied", reason: `${need} (${reason})` };
+}
+
 const overdueReason = `a stream of a measurement may take ${maxDuration / 1_000} s at most`;
 
 function refuse(
@@ -103,25 +122,24 @@ function refuse(
   port.stream.refuse(code, reason);
 }
 
-async function serveEcho(port: StreamPort): Promise<void> {
-  const sink = { write: (bytes: Uint8Array) => sendAll(port, bytes) };
-  while (await port.hasPayload()) await port.writeTo(sink);
-  endBoth(port);
+async function serveEcho(paced: PacedPort): Promise<void> {
+  await paced.receive((bytes) => paced.send(bytes));
+  paced.endBoth();
 }
 
-async function serveUpload(port: StreamPort): Promise<void> {
+async function serveUpload(paced: PacedPort): Promise<void> {
   const reader = new PatternReader();
-  const teller = new CountTeller(port, reader);
+  const teller = new CountTeller(paced.port, reader);
   try {
-    await readAll(port, (bytes) => {
+    await paced.receive((bytes) => {
       reader.check(bytes);
       teller.schedule();
     });
   } finally {
     teller.stop();
   }
-  await sendAll(port, writeCount(reader.position));
-  endBoth(port);
+  await paced.send(writeCount(reader.position));
+  paced.endBoth();
 }
 
 /** Tells how much has come, some time after something came. */
@@ -152,31 +170,22 @@ class CountTeller {
   }
 }
 
-async function serveDownload(port: StreamPort): Promise<void> {
+async function serveDownload(paced: PacedPort): Promise<void> {
   const writer = new PatternWriter();
   let isWanted = true;
   const watch = async () => {
-    await untilEnd(port);
+    await untilEnd(paced.port);
     isWanted = false;
   };
   const send = async () => {
-    while (isWanted) {
-      await port.untilSendable();
-      writer.sendTo(port.stream);
-    }
+    while (isWanted) await paced.send(writer.next());
   };
   await Promise.all([watch(), send()]);
-  endBoth(port);
+  paced.endBoth();
 }
 
-async function serveFigures(port: StreamPort, { traffic }: BenchClient): Promise<void> {
-  await sendAll(port, new TextEncoder().encode(writeTraffic(traffic())));
-  await untilEnd(port);
-  endBoth(port);
-}
-
-/** All came, and all was sent. */
-function endBoth({ stream }: StreamPort): void {
-  stream.end();
-  stream.confirmEnd();
+async function serveFigures(paced: PacedPort, { traffic }: BenchClient): Promise<void> {
+  await paced.send(new TextEncoder().encode(writeTraffic(traffic())));
+  await untilEnd(paced.port);
+  paced.endBoth();
 }

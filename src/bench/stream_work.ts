@@ -1,6 +1,9 @@
 /** What both sides of a measurement do with a stream. */
 import { StreamBroken, type StreamPort } from "../forward/stream_port.ts";
 
+/** What payload is handed to; more comes when it is done. */
+export type Taker = (bytes: Uint8Array) => unknown;
+
 /** Sends all of the bytes, in messages as long as they may be at each moment. */
 export async function sendAll(port: StreamPort, bytes: Uint8Array): Promise<void> {
   for (let start = 0; start < bytes.length;) {
@@ -12,22 +15,14 @@ export async function sendAll(port: StreamPort, bytes: Uint8Array): Promise<void
 }
 
 /** Hands all payload on as it comes, until its end. */
-export async function readAll(port: StreamPort, take: (bytes: Uint8Array) => void): Promise<void> {
+export async function readAll(port: StreamPort, take: Taker): Promise<void> {
   while (await readSome(port, take));
 }
 
 /** Waits for payload and hands on what is there; false at its end. */
-export async function readSome(
-  port: StreamPort,
-  take: (bytes: Uint8Array) => void,
-): Promise<boolean> {
+export async function readSome(port: StreamPort, take: Taker): Promise<boolean> {
   if (!await port.hasPayload()) return false;
-  await port.writeTo({
-    write: (bytes) => {
-      take(bytes);
-      return Promise.resolve();
-    },
-  });
+  await port.writeTo({ write: async (bytes) => void await take(bytes) });
   return true;
 }
 

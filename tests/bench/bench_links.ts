@@ -1,5 +1,6 @@
 /** Two nodes' links in memory, of which one is measured. */
 import { somePeer } from "../fakes/sample_specs.ts";
+import type { Access } from "../../src/access/access.ts";
 import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
 import type { BenchLabel } from "../../src/bench/bench_protocol.ts";
 import type { Ground } from "../../src/bench/client_stream.ts";
@@ -22,14 +23,14 @@ export type Services = Partial<Record<BenchLabel, (port: StreamPort) => Promise<
 
 /** Joined links that are up. Where no service stands in for it, the one that is tested serves. */
 export function joined(
-  { rules = ["bench"], services = {} }: {
-    readonly rules?: readonly string[];
+  { access = allowing("bench"), services = {} }: {
+    readonly access?: Access;
     readonly services?: Services;
   } = {},
 ): Stage {
   const pool = new BufferPool();
   const { a, z } = linkPair({ pace: "turn" });
-  const server = new BenchServer({ access: new AllowList(rules.map(parseAllowRule)), pool });
+  const server = new BenchServer({ access, pool });
   z.handler = {
     handleUp: () => {},
     handleChannel: (channel) => {
@@ -46,6 +47,11 @@ export function joined(
   a.goUp();
   z.goUp();
   return { a, z, pool, link: a };
+}
+
+/** As `--allow` says it. */
+export function allowing(...rules: readonly string[]): Access {
+  return new AllowList(rules.map(parseAllowRule));
 }
 
 /** The link says so, each time a tenth more than the time before. */

@@ -5,7 +5,7 @@ import { readAll, sendAll } from "../../src/bench/stream_work.ts";
 import { writeCount } from "../../src/bench/bench_protocol.ts";
 import type { StreamPort } from "../../src/forward/stream_port.ts";
 import { LogRecorder } from "../fakes/log_recorder.ts";
-import { joined, type Services, tellTraffic, untilReleased } from "./bench_links.ts";
+import { allowing, joined, type Services, tellTraffic, untilReleased } from "./bench_links.ts";
 
 const plan: MeasurePlan = { duration: 40, echoCount: 5, echoInterval: 1, streamCount: 4 };
 
@@ -92,7 +92,7 @@ Deno.test("a node that tells nothing of what it sent again is measured all the s
 Deno.test("a node without --allow bench refuses, and the error says what to do", async () => {
   const log = await LogRecorder.start();
   for (const rules of [[], ["*:*"], ["bench:80"]]) {
-    const stage = joined({ rules });
+    const stage = joined({ access: allowing(...rules) });
     await rejects(
       measure(stage, plan),
       /^MeasurementRefused: the other node refused to be measured: .*--allow bench/,

@@ -1,14 +1,15 @@
-import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { benchProtocol, countLength, readCount } from "../../src/bench/bench_protocol.ts";
 import { openStream, withStream } from "../../src/bench/client_stream.ts";
 import { PatternReader, PatternWriter } from "../../src/bench/pattern.ts";
 import { readAll, readSome, sendAll } from "../../src/bench/stream_work.ts";
-import { StreamPort } from "../../src/forward/stream_port.ts";
+import { StreamBroken, StreamPort } from "../../src/forward/stream_port.ts";
 import { TunnelStream } from "../../src/tunnel/tunnel_stream.ts";
 import { FakeTime } from "../fakes/fake_time.ts";
 import { lineOf, LogRecorder } from "../fakes/log_recorder.ts";
 import { isSame, testBytes } from "../fakes/sockets.ts";
-import { joined, type Stage, untilReleased } from "./bench_links.ts";
+import { accessOf, policyOf } from "../fakes/policies.ts";
+import { allowing, joined, type Stage, untilReleased } from "./bench_links.ts";
 
 /** Opens a stream of any kind; how it ended. */
 async function endOf(stage: Stage, label: string) {
@@ -121,12 +122,68 @@ Deno.test("refuses what it does not know, and says so in the log", async () => {
 
 Deno.test("refuses everything without --allow bench", async () => {
   await LogRecorder.start();
-  const stage = joined({ rules: ["127.0.0.1:80", "*:*"] });
+  const stage = joined({ access: allowing("127.0.0.1:80", "*:*") });
   for (const label of ["echo", "upload", "download", "figures", "weather"]) {
     const closed = await endOf(stage, label);
     equal(closed.how === "refused" && closed.code, "denied", label);
   }
   await untilReleased(stage);
+});
+
+/** A rule for measurements, with its limits. */
+const limited = (limit: string) => `
+  [[rule]]
+  name = "bench"
+  action = "allow"
+  target.bench = true
+  limit = { ${limit} }`;
+
+Deno.test("its rule limits a measurement, and the audit has each open, refusal and close", async () => {
+  await LogRecorder.start();
+  const { access, records } = await accessOf(limited("connections = 1"));
+  const stage = joined({ access });
+  await withStream(stage, "echo", async (port) => {
+    await rejects(openStream(stage, "download"), /rule "bench": .*connections/);
+    await sendAll(port, new Uint8Array(1_000));
+    for (let came = 0; came < 1_000;) await readSome(port, (bytes) => came += bytes.length);
+    port.stream.end();
+  });
+  await untilReleased(stage);
+  access.replace(await policyOf(""));
+  await rejects(openStream(stage, "echo"), /measuring needs --allow bench, or a rule/);
+  const told = records.map(({ event, rule, target, up, down }) => [event, rule, target, up, down]);
+  deepEqual(told, [
+    ["opened", "bench", "bench", undefined, undefined],
+    ["refused", "bench", "bench", undefined, undefined],
+    ["closed", "bench", "bench", 1_000, 1_000],
+    ["refused", null, "bench", undefined, undefined],
+  ]);
+  equal(access.admittedCount, 0);
+});
+
+Deno.test("a measurement goes no faster than its rule lets it, either way", async () => {
+  await LogRecorder.start();
+  const { access, clock, records } = await accessOf(limited("bytes-per-second = 100_000"));
+  const stage = joined({ access });
+  const down = await openStream(stage, "download");
+  const up = await openStream(stage, "upload");
+  const upload = async () => {
+    const writer = new PatternWriter();
+    while (true) await sendAll(up, writer.next());
+  };
+  const moves = [readAll(down, () => {}), upload()].map((move) => rejects(move, StreamBroken));
+  for (let slice = 0; slice < 500; slice++) {
+    await clock.advance(20);
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  }
+  access.replace(await policyOf(""));
+  match(JSON.stringify(await down.closed), /no longer allowed/);
+  await Promise.all(moves);
+  await untilReleased(stage);
+  const [sent, received] = records.filter(({ event }) => event === "closed");
+  ok(Math.abs((sent?.down ?? 0) - 1_000_000) < 50_000, JSON.stringify(sent));
+  ok(Math.abs((received?.up ?? 0) - 1_000_000) < 50_000, JSON.stringify(received));
+  equal(clock.timerCount, 0);
 });
 
 Deno.test("serves 16 streams at once, and others again when one has ended", async () => {

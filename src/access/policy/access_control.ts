@@ -2,6 +2,7 @@
  * The rules of one node at run time: the policy's, and behind them those of `--allow`. It keeps what
  * was admitted, and ends what a new policy, the time or a limit no longer allows.
  */
+import { isDeepStrictEqual } from "node:util";
 import { formatEndpoint } from "../../socket/endpoint.ts";
 import type {
   Access,
@@ -192,6 +193,12 @@ export class AccessControl implements Access, AdmittedHandler {
       const decided = this.#judgeAgain(admitted);
       if (!decided.isAllowed) {
         admitted.end(`no longer allowed: ${decided.reason}`);
+        continue;
+      }
+      // What came before was judged by other rules, and its filter holds what comes to them.
+      if (!isDeepStrictEqual(decided.content, admitted.content)) {
+        const rule = JSON.stringify(decided.rule ?? "");
+        admitted.end(`no longer allowed: rule ${rule} asks for other content`);
         continue;
       }
       admitted.rule = decided.rule ?? "";

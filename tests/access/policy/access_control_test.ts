@@ -203,6 +203,21 @@ Deno.test("another policy ends at once what it does not allow, and nothing else"
   match(six.ended.join(), /no longer allowed: no --allow names it/);
 });
 
+Deno.test("another policy ends what it asks other content of", async () => {
+  const reading = (more = "") => `${all}[rule.http]\nmethods = ["GET"]\n${more}`;
+  const { access } = await accessOf(reading());
+  const held = ask(access);
+  grantOf(held);
+  access.replace(await policyOf(`${reading()}[[rule]]\naction = "deny"`));
+  deepEqual(held.ended, []);
+  access.replace(await policyOf(reading('paths = ["/docs/**"]')));
+  deepEqual(held.ended, ['no longer allowed: rule "all" asks for other content']);
+  const open = ask(access);
+  access.replace(await policyOf(all));
+  equal(open.ended.length, 1);
+  equal(grantOf(ask(access)).content, undefined);
+});
+
 Deno.test("what was dialled is judged again, not what might have been", async () => {
   const { access } = await accessOf(all);
   const one = ask(access, { addresses: ["203.0.113.5", "203.0.113.6"] });
