@@ -79,6 +79,15 @@ export function isSuccess({ passed, failed }: Outcome): boolean {
   return failed === 0 && passed > 0;
 }
 
+/** What the tests run with: nothing that someone has set for nodes of their own. */
+export function testEnvironment(
+  environment: Readonly<Record<string, string>>,
+  configHome: string,
+): Record<string, string> {
+  const others = Object.entries(environment).filter(([name]) => !name.startsWith("AETHERPORT_"));
+  return { ...Object.fromEntries(others), NO_COLOR: "1", XDG_CONFIG_HOME: configHome };
+}
+
 function pathExists(path: string): boolean {
   try {
     Deno.statSync(path);
@@ -111,14 +120,17 @@ async function runTests(request: Request): Promise<Outcome> {
     console.error(`No test files in ${request.paths.join(", ")}.`);
     return { passed: 0, failed: 1 };
   }
+  const configHome = await Deno.makeTempDir();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["test", "-A", "--unstable-kv", ...request.flags, ...files],
-    env: { NO_COLOR: "1" },
+    env: testEnvironment(Deno.env.toObject(), configHome),
+    clearEnv: true,
     stdout: "piped",
   }).spawn();
   const tail = await passThrough(child.stdout);
   if (!tail.endsWith("\n")) console.log();
   const { code } = await child.status;
+  await Deno.remove(configHome, { recursive: true });
   return judge(parseSummary(tail), code);
 }
 

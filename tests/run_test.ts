@@ -1,5 +1,12 @@
 import { deepEqual, equal } from "node:assert/strict";
-import { isSuccess, isWanted, judge, parseArguments, parseSummary } from "./run.ts";
+import {
+  isSuccess,
+  isWanted,
+  judge,
+  parseArguments,
+  parseSummary,
+  testEnvironment,
+} from "./run.ts";
 
 Deno.test("reads the summary of a run that passed", () => {
   const output = "running 2 tests from ./tests/a_test.ts\na ... ok (1ms)\n\n" +
@@ -79,5 +86,14 @@ Deno.test("arguments are --deep, flags, paths that exist, and else words to look
     isDeep: false,
     paths: ["tests"],
     flags: ["--filter=discards an INIT"],
+  });
+});
+
+Deno.test("tests see no settings of nodes that someone runs", () => {
+  const environment = { PATH: "/bin", AETHERPORT_POLICY: "mine.toml", XDG_CONFIG_HOME: "/mine" };
+  deepEqual(testEnvironment(environment, "/empty"), {
+    PATH: "/bin",
+    NO_COLOR: "1",
+    XDG_CONFIG_HOME: "/empty",
   });
 });
