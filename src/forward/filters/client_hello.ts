@@ -1,6 +1,6 @@
 /**
- * The first message of a TLS client: RFC 8446, section 4.1.2, with the names that it asks for (RFC
- * 6066 section 3, RFC 7301). It may be cut into records anywhere.
+ * The first messages of a TLS client: RFC 8446, section 4.1.2, with the names that it asks for (RFC
+ * 6066 section 3, RFC 7301). They may be cut into records anywhere.
  */
 
 /** What a client asks for. */
@@ -9,31 +9,65 @@ export interface ClientHello {
   readonly serverName: string | undefined;
   /** Protocols, the preferred first. */
   readonly protocols: readonly string[];
+  /** Of its records, in bytes: what follows is not of it. */
+  readonly length: number;
 }
 
 /** The longest ClientHello that is taken, in bytes; those of browsers have 2 KB. */
 export const maxClientHelloLength = 16_384;
 
 const handshakeRecord = 22;
-const clientHello = 1;
+const messageTypes = { clientHello: 1, serverHello: 2 } as const;
 const recordHeaderLength = 5;
 const maxRecordLength = 16_384;
+/** RFC 8446 section 4.1.3: SHA-256 of "HelloRetryRequest". */
+const retryRandom = "cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c";
 const extensionTypes = { serverName: 0, protocols: 16 } as const;
 
 /** The ClientHello at the beginning, "more" where it is not all there, "none" where it is none. */
 export function parseClientHello(bytes: Uint8Array): ClientHello | "more" | "none" {
-  const message = firstMessage(bytes);
+  const message = firstMessage(bytes, messageTypes.clientHello);
   if (typeof message === "string") return message;
+  // No client says more in the same record, where a second hello would go unseen.
+  if (!message.isAlone) return "none";
   try {
-    return readHello(new Cursor(message));
+    return { ...readHello(new Cursor(message.body)), length: message.end };
   } catch (error) {
     if (error instanceof RangeError) return "none";
     throw error;
   }
 }
 
-/** The body of the first handshake message, joined from its records. */
-function firstMessage(bytes: Uint8Array): Uint8Array | "more" | "none" {
+/**
+ * Whether a server that was sent a ClientHello asks for another one (HelloRetryRequest, RFC 8446
+ * section 4.1.4); "more" where its first bytes do not say yet.
+ */
+export function asksForAnotherHello(bytes: Uint8Array): boolean | "more" {
+  const message = firstMessage(bytes, messageTypes.serverHello);
+  if (typeof message === "string") return message === "more" ? "more" : false;
+  return message.body.subarray(2, 34).toHex() === retryRandom;
+}
+
+/** Where the second ClientHello begins, behind early data; "more" where that is not all there. */
+export function startOfSecondHello(bytes: Uint8Array): number | "more" {
+  for (let at = 0; at + recordHeaderLength <= bytes.length;) {
+    if (bytes[at] === handshakeRecord) return at;
+    at += recordHeaderLength + ((bytes[at + 3] ?? 0) << 8 | (bytes[at + 4] ?? 0));
+  }
+  return "more";
+}
+
+/** A handshake message out of its records. */
+interface Message {
+  readonly body: Uint8Array;
+  /** Whether its last record holds nothing else. */
+  readonly isAlone: boolean;
+  /** Where that ends. */
+  readonly end: number;
+}
+
+/** The first handshake message, joined from its records. */
+function firstMessage(bytes: Uint8Array, wanted: number): Message | "more" | "none" {
   const parts: number[] = [];
   for (let at = 0;;) {
     if (bytes.length > at && bytes[at] !== handshakeRecord) return "none";
@@ -44,12 +78,17 @@ function firstMessage(bytes: Uint8Array): Uint8Array | "more" | "none" {
     const start = at + recordHeaderLength;
     parts.push(...bytes.subarray(start, start + length));
     const [type, ...sizes] = parts.slice(0, 4);
-    if (type !== undefined && type !== clientHello) return "none";
+    if (type !== undefined && type !== wanted) return "none";
     const [high = 0, middle = 0, low = 0] = sizes;
     const size = high << 16 | middle << 8 | low;
     if (sizes.length === 3 && size > maxClientHelloLength) return "none";
     if (sizes.length === 3 && parts.length >= 4 + size) {
-      return Uint8Array.from(parts.slice(4, 4 + size));
+      const body = Uint8Array.from(parts.slice(4, 4 + size));
+      return {
+        body,
+        isAlone: start + length <= bytes.length && parts.length === 4 + size,
+        end: start + length,
+      };
     }
     if (bytes.length < start + length) return "more";
     at = start + length;
@@ -57,7 +96,7 @@ function firstMessage(bytes: Uint8Array): Uint8Array | "more" | "none" {
 }
 
 /** Throws RangeError where it is malformed. */
-function readHello(hello: Cursor): ClientHello {
+function readHello(hello: Cursor): Omit<ClientHello, "length"> {
   hello.skip(2 + 32);
   hello.vector(1);
   hello.vector(2);

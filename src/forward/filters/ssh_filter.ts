@@ -16,5 +16,7 @@ function judge(bytes: Uint8Array): PrefaceVerdict {
     if (bytes[at] === begin.charCodeAt(at)) continue;
     return { type: "refused", summary: "no SSH", reason: "only SSH passes here" };
   }
-  return known < begin.length ? { type: "more" } : { type: "allowed", summary: "SSH" };
+  return known < begin.length
+    ? { type: "more" }
+    : { type: "allowed", summary: "SSH", length: bytes.length };
 }

@@ -46,14 +46,17 @@ function inRecords(bytes: Uint8Array, length: number): Uint8Array {
 
 Deno.test("reads what a client asks for, however it is cut into records", () => {
   const expected = { serverName: "shop.example.org", protocols: ["h2", "http/1.1"] };
-  deepEqual(parseClientHello(hello), expected);
+  deepEqual(parseClientHello(hello), { ...expected, length: hello.length });
   for (const length of [1, 2, 3, 4, 5, 100, 16_384]) {
-    deepEqual(parseClientHello(inRecords(hello, length)), expected, `${length}`);
+    const records = inRecords(hello, length);
+    deepEqual(parseClientHello(records), { ...expected, length: records.length }, `${length}`);
   }
   for (let length = 0; length < hello.length; length++) {
     equal(parseClientHello(hello.subarray(0, length)), "more");
   }
-  deepEqual(parseClientHello(nameless), { serverName: undefined, protocols: [] });
+  deepEqual(parseClientHello(nameless), {
+    ...{ serverName: undefined, protocols: [], length: nameless.length },
+  });
 });
 
 Deno.test("what is no ClientHello is none", () => {
@@ -95,7 +98,10 @@ for (const [name, rule, bytes, isAllowed] of cases) {
     const rest = stage.connection.write(Uint8Array.from(bytes.subarray(7)));
     if (isAllowed) {
       await rest;
-      await stage.say("more");
+      const more = stage.say("more");
+      stage.answer(serverHello("an ordinary one"));
+      await stage.hear();
+      await more;
       equal(stage.told, `${latin1(bytes)}more`);
     } else {
       await rejects(rest, { name: "FilterError" });
@@ -105,6 +111,75 @@ for (const [name, rule, bytes, isAllowed] of cases) {
     stage.connection.close();
   });
 }
+
+/** What a server says first: its random is 32 bytes. */
+function serverHello(random: string): string {
+  const body = `\x03\x03${random.padEnd(32)}\x00\x13\x01\x00`;
+  return `\x16\x03\x03\x00${String.fromCharCode(body.length + 4)}\x02\x00\x00${
+    String.fromCharCode(body.length)
+  }${body}`;
+}
+
+/** RFC 8446 section 4.1.3: it asks for another hello. */
+const retryRequest = serverHello(latin1(
+  new Uint8Array(await crypto.subtle.digest("SHA-256", fromLatin1("HelloRetryRequest"))),
+));
+const changeCipherSpec = "\x14\x03\x03\x00\x01\x01";
+const earlyData = "\x17\x03\x03\x00\x05early";
+
+Deno.test("a hello that the server asks for again is judged too, whatever comes before it", async () => {
+  const other = latin1(await helloOf({ servername: "private.example.org" }));
+  for (const between of ["", changeCipherSpec, earlyData, changeCipherSpec + earlyData]) {
+    for (const isAtOnce of [true, false]) {
+      const stage = new FilterStage(tlsFilter({ sni: ["shop.example.org"] }));
+      const second = between + other;
+      if (!isAtOnce) await stage.say(latin1(hello));
+      const saying = stage.say(isAtOnce ? latin1(hello) + second : second);
+      stage.answer(retryRequest);
+      equal(await stage.hear(), retryRequest);
+      await rejects(saying, /this server name is not allowed/);
+      equal(stage.told, latin1(hello));
+      deepEqual(stage.judged, ["+TLS shop.example.org", "-TLS private.example.org"]);
+      stage.connection.close();
+    }
+  }
+});
+
+Deno.test("a client that is asked again and asks for the same passes, and all that follows", async () => {
+  const stage = new FilterStage(tlsFilter({ sni: ["shop.example.org"] }));
+  const said = [latin1(hello), changeCipherSpec, latin1(hello), "all that follows"];
+  const saying = stage.say(said.join(""));
+  stage.answer(retryRequest.slice(0, 20));
+  await stage.hear();
+  equal(stage.told, latin1(hello));
+  stage.answer(retryRequest.slice(20));
+  await stage.hear();
+  await saying;
+  equal(stage.told, said.join(""));
+  stage.connection.close();
+});
+
+Deno.test("a second hello within the record of the first is refused", async () => {
+  const stage = new FilterStage(tlsFilter({}));
+  const message = latin1(hello.subarray(5));
+  const length = 2 * message.length;
+  const record = `\x16\x03\x01${
+    String.fromCharCode(length >> 8, length & 255)
+  }${message}${message}`;
+  await rejects(stage.say(record), { name: "FilterError" });
+  equal(stage.told, "");
+  stage.connection.close();
+});
+
+Deno.test("a client whose target ends without a word is let go", async () => {
+  const stage = new FilterStage(tlsFilter({}));
+  await stage.say(latin1(hello));
+  const more = stage.say("more");
+  stage.target.supplyEnd();
+  equal(await stage.hear(), null);
+  await more;
+  stage.connection.close();
+});
 
 Deno.test("a hello in very many pieces is not waited for", async () => {
   const stage = new FilterStage(tlsFilter({}));
