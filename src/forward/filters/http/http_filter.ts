@@ -104,7 +104,7 @@ class HttpConnection implements Connection {
   async write(bytes: Uint8Array): Promise<void> {
     this.#client = await this.#context.client;
     for (let at = 0; at < bytes.length;) {
-      while (this.#phase === "answer") {
+      while (this.#isBusy) {
         await new Promise<void>((resolve) => this.#wakeWriter = resolve);
       }
       if (this.#phase === "closing") return;
@@ -113,6 +113,13 @@ class HttpConnection implements Connection {
       at += this.#parse(bytes.subarray(at));
       await this.#flush();
     }
+  }
+
+  /** The next request is not looked at before the client has all that came of the one before. */
+  get #isBusy(): boolean {
+    if (this.#phase === "answer") return true;
+    return this.#phase === "request" && this.#request === undefined &&
+      (this.#forClient.length > 0 || this.#unread !== undefined);
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
@@ -162,26 +169,33 @@ class HttpConnection implements Connection {
   }
 
   reset(): void {
-    this.#free();
     this.#target.reset();
+    this.#free();
   }
 
   close(): void {
-    this.#free();
     this.#target.close();
+    this.#free();
   }
 
   /** Takes bytes of the client up to the end of a request; how many. */
   #parse(bytes: Uint8Array): number {
     const { length, state } = this.#requests.parse(bytes);
     if (typeof state === "object") {
-      const problem = this.#refusal ??
-        { status: 400, reason: `no valid HTTP/1.1: ${state.defect}` };
+      const reason = `no valid HTTP/1.1: ${state.defect}`;
+      if (this.#isBeingAnswered) throw new FilterError(reason);
+      const problem = this.#refusal ?? { status: 400, reason };
       this.#answerAndClose(problem.status, problem.reason);
     }
     // What follows a request for another protocol is of that: it waits for the answer.
     if (state === "upgraded") this.#requests.resumeAfterUpgrade();
     return length;
+  }
+
+  /** Whether the target has begun to: an answer of this node's would be taken for a part of it. */
+  get #isBeingAnswered(): boolean {
+    return this.#request !== undefined && this.#refusal === undefined &&
+      (this.#isAnswered || this.#answers.isWithinMessage || this.#unread !== undefined);
   }
 
   async #flush(): Promise<void> {
@@ -262,7 +276,7 @@ class HttpConnection implements Connection {
       return this.#answer(status, reason, request);
     }
     if (request.body.type === "chunked") {
-      this.#forTarget.push(writeTrailers(usableTrailers(trailers)));
+      this.#forTarget.push(writeTrailers(usableTrailers(trailers, this.#judge.rule)));
     }
     this.#phase = "answer";
     // A target may answer before it has heard it all.
@@ -282,7 +296,7 @@ class HttpConnection implements Connection {
   #handleAnswerBytes(bytes: Uint8Array): void {
     this.#unread = bytes;
     for (let rest = bytes; rest.length > 0 && this.#phase !== "upgraded";) {
-      if (this.#request === undefined) {
+      if (this.#request === undefined || this.#isAnswered) {
         throw new FilterError("the target answers what nobody has asked");
       }
       const { length, state } = this.#answers.parse(rest);
@@ -301,9 +315,10 @@ class HttpConnection implements Connection {
   }
 
   #endExchange(): void {
+    this.#phase = this.#request?.isKeptAlive === true ? "request" : "closing";
     this.#request = undefined;
-    this.#phase = "request";
     this.#wakeWriter();
+    this.#wakeReader();
   }
 
   #upgrade(): void {
@@ -328,6 +343,7 @@ class HttpConnection implements Connection {
       this.#unread = rest;
       if (rest === undefined) this.#buffer.handleRead(this.#readCount);
     }
+    if (!this.#isBusy) this.#wakeWriter();
     return count;
   }
 

@@ -1,4 +1,5 @@
 /** A request whose head was read: whether it means the same to everybody, and how it is written. */
+import type { HttpRule } from "../../../access/content_rule.ts";
 import type { HttpField, HttpHead } from "./llhttp.ts";
 
 /** A request as it is judged and handed on. */
@@ -8,7 +9,7 @@ export interface HttpRequest {
   readonly target: string;
   /**
    * Without query, decoded; `*` for `OPTIONS *`; undefined where servers may read it in two ways, as
-   * with dot segments or an encoded slash.
+   * with dot segments, empty ones or an encoded slash.
    */
   readonly path: string | undefined;
   /** As the client named it, lower case, perhaps with a port; empty with HTTP/1.0. */
@@ -33,11 +34,17 @@ const hopByHop: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization"],
   ...["te", "transfer-encoding", "upgrade", "content-length", "host", "http2-settings"],
 ]);
+/** Their bodies mean nothing (RFC 9110, section 9.3), and some servers leave them unread. */
+const withoutBody: ReadonlySet<string> = new Set(["GET", "HEAD", "DELETE", "OPTIONS", "TRACE"]);
 /** What a trailer must not say (RFC 9110, section 6.5.1). */
 const notInTrailers: ReadonlySet<string> = new Set([
   ...hopByHop,
   ...["trailer", "authorization", "cookie", "set-cookie", "content-encoding", "content-type"],
-  ...["content-range", "cache-control", "expect", "max-forwards", "range", "x-forwarded-for"],
+  ...["content-range", "cache-control", "expect", "max-forwards", "range"],
+]);
+/** They stand for who asks: a client's own never pass. */
+export const forwardedNames: ReadonlySet<string> = new Set([
+  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"],
 ]);
 const fieldName = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/;
 // deno-lint-ignore no-control-regex -- That is what must not be there.
@@ -59,7 +66,7 @@ export class RequestError extends Error {
  * it asks for what no filter can follow.
  */
 export function readRequest(head: HttpHead): HttpRequest {
-  const { method, major, minor, fields, isKeptAlive } = head;
+  const { method, major, minor, fields } = head;
   if (major !== 1 || minor > 1) throw new RequestError(505, "only HTTP/1.1 passes here");
   if (method === "CONNECT") throw new RequestError(405, "CONNECT does not pass here");
   for (const { name, value } of fields) requireField(name, value);
@@ -68,21 +75,34 @@ export function readRequest(head: HttpHead): HttpRequest {
   const connection = tokens(fields, "connection");
   const isWebSocket = connection.includes("upgrade") && method === "GET" &&
     tokens(fields, "upgrade").join() === "websocket";
+  const body = readBody(fields, minor);
+  // What is left unread of a body would be the next request.
+  const isEmpty = body.type === "none" || body.type === "length" && body.length === 0;
+  const isKeptAlive = head.isKeptAlive && (isEmpty || !withoutBody.has(method));
   return {
-    ...{ method, target, host, minor, isKeptAlive, isWebSocket },
+    ...{ method, target, host, minor, body, isKeptAlive, isWebSocket },
     path: readPath(target),
     fields: endToEnd(fields, connection),
-    body: readBody(fields, minor),
     expectsContinue: tokens(fields, "expect").includes("100-continue"),
   };
 }
 
-/** Those of the trailers that may be handed on. */
-export function usableTrailers(trailers: readonly HttpField[]): HttpField[] {
-  return trailers.filter(({ name, value }) =>
-    fieldName.test(name) && !controlCharacter.test(value) && !isOurs(name) &&
-    !notInTrailers.has(name.toLowerCase())
-  );
+/** Those of the trailers that may be handed on: none that a rule sets or leaves out among fields. */
+export function usableTrailers(
+  trailers: readonly HttpField[],
+  { setHeaders = {}, removeHeaders = [] }: HttpRule,
+): HttpField[] {
+  const replaced = new Set([...Object.keys(setHeaders), ...removeHeaders].map(canonicalName));
+  return trailers.filter(({ name, value }) => {
+    const canonical = canonicalName(name);
+    return fieldName.test(name) && !controlCharacter.test(value) && !isOurs(canonical) &&
+      !forwardedNames.has(canonical) && !notInTrailers.has(canonical) && !replaced.has(canonical);
+  });
+}
+
+/** Lower case, with hyphens: some servers read an underscore as one. */
+export function canonicalName(name: string): string {
+  return name.toLowerCase().replaceAll("_", "-");
 }
 
 /** The values of a field, each by itself. */
@@ -128,7 +148,7 @@ function readPath(target: string): string | undefined {
   if (/%(?![\da-f]{2})/i.test(encoded) || /%(00|2f|5c|25)/i.test(encoded)) return undefined;
   const path = latin1Decoded(encoded);
   // deno-lint-ignore no-control-regex -- That is what must not be there.
-  return /[\u0000-\u001f\u007f\\]|\/\.{1,2}(\/|;|$)/.test(path) ? undefined : path;
+  return /[\u0000-\u001f\u007f\\]|\/\/|\/\.{1,2}(\/|;|$)/.test(path) ? undefined : path;
 }
 
 /** Each escape as one character: patterns see the bytes. */
@@ -162,15 +182,16 @@ function endToEnd(
   fields: readonly HttpField[],
   connection: readonly string[],
 ): HttpField[] {
+  const named = connection.map(canonicalName);
   return fields.filter(({ name }) => {
-    const lower = name.toLowerCase();
-    return !hopByHop.has(lower) && !connection.includes(lower) && !isOurs(name);
+    const canonical = canonicalName(name);
+    return !hopByHop.has(canonical) && !named.includes(canonical) && !isOurs(canonical);
   });
 }
 
-/** Only this node says who the peer is. Some servers read an underscore as a hyphen. */
-function isOurs(name: string): boolean {
-  return name.toLowerCase().replaceAll("_", "-").startsWith("aetherport-");
+/** Only this node says who the peer is. */
+function isOurs(canonical: string): boolean {
+  return canonical.startsWith("aetherport-");
 }
 
 /** The elements of a list field, lower case. */

@@ -1,23 +1,24 @@
 /** What a rule says of HTTP requests, and whether one is allowed by it. */
 import type { HttpRule } from "../../../access/content_rule.ts";
+import { type GlobMatcher, globMatcher } from "../glob.ts";
 import type { HttpRequest } from "./http_request.ts";
-import { valuesOf } from "./http_request.ts";
+import { canonicalName } from "./http_request.ts";
 
 /** Judges requests by one rule, whose patterns are made ready once. */
 export class HttpJudge {
   readonly rule: HttpRule;
   readonly #methods: ReadonlySet<string> | undefined;
-  readonly #hosts: readonly RegExp[] | undefined;
-  readonly #paths: readonly RegExp[] | undefined;
-  readonly #headers: readonly (readonly [name: string, values: readonly RegExp[]])[];
+  readonly #hosts: readonly GlobMatcher[] | undefined;
+  readonly #paths: readonly GlobMatcher[] | undefined;
+  readonly #headers: readonly (readonly [name: string, values: readonly GlobMatcher[]])[];
 
   constructor(rule: HttpRule) {
     this.rule = rule;
     this.#methods = rule.methods && new Set(rule.methods.map((method) => method.toUpperCase()));
-    this.#hosts = rule.hosts?.map((host) => pattern(host.toLowerCase(), "."));
-    this.#paths = rule.paths?.map((path) => pattern(path, "/"));
+    this.#hosts = rule.hosts?.map((host) => globMatcher(host.toLowerCase(), "."));
+    this.#paths = rule.paths?.map((path) => globMatcher(path, "/"));
     this.#headers = Object.entries(rule.headers ?? {}).map(([name, values]) =>
-      [name.toLowerCase(), values.map((value) => pattern(value, undefined))] as const
+      [canonicalName(name), values.map((value) => globMatcher(value))] as const
     );
   }
 
@@ -26,14 +27,15 @@ export class HttpJudge {
     const { method, path, host, body, fields } = request;
     if (this.#methods?.has(method) === false) return `${method} is not allowed`;
     const hostName = host.replace(/:\d+$/, "");
-    if (this.#hosts?.some((pattern) => pattern.test(hostName)) === false) {
+    if (this.#hosts?.some((isMeant) => isMeant(hostName)) === false) {
       return "this host is not allowed";
     }
-    const isPathAllowed = path !== undefined && this.#paths?.some((one) => one.test(path));
+    const isPathAllowed = path !== undefined && this.#paths?.some((isMeant) => isMeant(path));
     if (this.#paths !== undefined && !isPathAllowed) return "this path is not allowed";
-    for (const [name, patterns] of this.#headers) {
-      const values = valuesOf(fields, name);
-      const isMatch = (value: string) => patterns.some((one) => one.test(value));
+    for (const [name, matchers] of this.#headers) {
+      const named = fields.filter((field) => canonicalName(field.name) === name);
+      const values = named.map(({ value }) => value);
+      const isMatch = (value: string) => matchers.some((isMeant) => isMeant(value));
       if (values.length === 0 || !values.every(isMatch)) {
         return `the header field ${name} is not as it has to be`;
       }
@@ -42,14 +44,4 @@ export class HttpJudge {
     const isTooLong = body.type === "length" && body.length > maxBodyLength;
     return isTooLong ? `a body may have ${maxBodyLength} bytes at most` : undefined;
   }
-}
-
-/** `*` is anything but the separator, where there is one, and `**` anything. */
-function pattern(text: string, separator: string | undefined): RegExp {
-  const within = separator === undefined ? "[^]*" : `[^${separator}]*`;
-  const source = text.split(/(\*+)/).map((part) => {
-    if (!part.startsWith("*")) return part.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&");
-    return part.length > 1 ? "[^]*" : within;
-  });
-  return new RegExp(`^${source.join("")}$`);
 }

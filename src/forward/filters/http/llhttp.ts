@@ -98,6 +98,8 @@ export class HttpParser {
   #headLength = 0;
   #isHeadRead = false;
   #defect: string | undefined;
+  /** What a handler threw. */
+  #failure: { readonly error: unknown } | undefined;
 
   constructor(type: keyof typeof types, handler: HttpParserHandler) {
     this.#library = loaded ??= load();
@@ -111,7 +113,7 @@ export class HttpParser {
     return this.#headLength > 0;
   }
 
-  /** Takes bytes until the message is over, and no further. */
+  /** Takes bytes until the message is over, and no further. Throws what a handler throws. */
   parse(bytes: Uint8Array): Parsed {
     for (let at = 0; at < bytes.length;) {
       const piece = bytes.subarray(at, at + pieceLength);
@@ -136,6 +138,7 @@ export class HttpParser {
     const { call, memory, piece: at } = this.#library;
     new Uint8Array(memory.buffer, at, piece.length).set(piece);
     const code = call.llhttp_execute(this.#address, at, piece.length);
+    if (this.#failure !== undefined) throw this.#failure.error;
     if (code === codes.ok) return { length: piece.length, state: "more" };
     const length = call.llhttp_get_error_pos(this.#address) - at;
     if (code === codes.paused) {
@@ -172,7 +175,7 @@ export class HttpParser {
   onHead(isUpgrade: boolean, isKeptAlive: boolean): number {
     const { call, memory } = this.#library;
     const method = call.llhttp_get_method(this.#address);
-    const hasBody = this.#handler.handleHead({
+    const head: HttpHead = {
       method: textAt(memory, call.llhttp_method_name(method)),
       target: this.#target,
       status: call.llhttp_get_status_code(this.#address),
@@ -181,14 +184,16 @@ export class HttpParser {
       fields: this.#takeFields(),
       isUpgrade,
       isKeptAlive,
-    });
+    };
     this.#isHeadRead = true;
-    return hasBody ? 0 : noBody;
+    return this.#handle(() => this.#handler.handleHead(head) ? 0 : noBody);
   }
 
   onBody(at: number, length: number): number {
-    this.#handler.handleBody(new Uint8Array(this.#library.memory.buffer, at, length));
-    return 0;
+    return this.#handle(() => {
+      this.#handler.handleBody(new Uint8Array(this.#library.memory.buffer, at, length));
+      return 0;
+    });
   }
 
   onEnd(): number {
@@ -196,13 +201,25 @@ export class HttpParser {
     this.#target = "";
     this.#headLength = 0;
     this.#isHeadRead = false;
-    this.#handler.handleEnd(trailers);
-    return codes.paused;
+    return this.#handle(() => {
+      this.#handler.handleEnd(trailers);
+      return codes.paused;
+    });
   }
 
   onBegin(): number {
     this.#headLength = 1;
     return 0;
+  }
+
+  /** What is thrown through WebAssembly leaves its stack as it was: all parsers would pay for it. */
+  #handle(work: () => number): number {
+    try {
+      return work();
+    } catch (error) {
+      this.#failure = { error };
+      return codes.user;
+    }
   }
 
   #takeFields(): HttpField[] {

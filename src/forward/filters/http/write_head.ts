@@ -1,6 +1,6 @@
 /** Heads as this node writes them: what was judged, and nothing that a client wrote between the lines. */
 import { parseClient } from "../../client_address.ts";
-import type { HttpRequest } from "./http_request.ts";
+import { canonicalName, forwardedNames, type HttpRequest } from "./http_request.ts";
 import type { AccessPeer } from "../../../access/access.ts";
 import type { HttpRule } from "../../../access/content_rule.ts";
 import { fromLatin1, type HttpField } from "./llhttp.ts";
@@ -12,9 +12,6 @@ export interface Asking {
   readonly client: string | undefined;
 }
 
-/** Names that stand for who asks: a client's own never pass. */
-const forwarded = ["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"];
-
 /** The head of a request, for the target. */
 export function writeRequestHead(
   request: HttpRequest,
@@ -22,15 +19,18 @@ export function writeRequestHead(
   asking: Asking,
 ): Uint8Array<ArrayBuffer> {
   const { method, target, host, minor, body } = request;
-  const ours = { ...fieldsOf(asking, request), ...setHeaders };
+  const ours = new Map(
+    Object.entries({ ...fieldsOf(asking, request), ...setHeaders })
+      .map(([name, value]) => [canonicalName(name), { name, value }]),
+  );
   const replaced = new Set([
-    ...[...forwarded, ...removeHeaders, ...Object.keys(ours)].map((name) => name.toLowerCase()),
+    ...[...forwardedNames, ...ours.keys(), ...removeHeaders.map(canonicalName)],
   ]);
   const lines = [`${method} ${target} HTTP/1.${minor}`];
   const add = ({ name, value }: HttpField) => lines.push(`${name}: ${value}`);
   if (host !== "") add({ name: "Host", value: host });
-  for (const field of request.fields) if (!replaced.has(field.name.toLowerCase())) add(field);
-  for (const [name, value] of Object.entries(ours)) add({ name, value });
+  for (const field of request.fields) if (!replaced.has(canonicalName(field.name))) add(field);
+  for (const field of ours.values()) add(field);
   if (body.type === "length") add({ name: "Content-Length", value: String(body.length) });
   if (body.type === "chunked") add({ name: "Transfer-Encoding", value: "chunked" });
   for (const field of connectionFields(request)) add(field);

@@ -2,6 +2,7 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { httpFilter } from "../../../../src/forward/filters/http/http_filter.ts";
 import type { HttpRule } from "../../../../src/access/content_rule.ts";
+import { latin1 } from "../../../../src/forward/filters/http/llhttp.ts";
 import { FilterStage } from "../filter_stage.ts";
 import { smuggledRequests } from "./smuggled_requests.ts";
 
@@ -81,15 +82,126 @@ Deno.test("a request that is refused is answered here, and the connection goes o
       await stage.hear() ?? "",
       /^HTTP\/1\.1 403 Forbidden\r\n.*POST is not allowed \(rule the/s,
     );
-    await stage.say(
+    const saying = stage.say(
       "GET /private HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n" +
         "GET /public/a HTTP/1.1\r\nHost: a\r\n\r\n",
     );
     match(await stage.hear() ?? "", /\{"error":"forbidden","reason":"this path is not allowed/);
+    await saying;
     match(stage.told, /^GET \/public\/a HTTP\/1\.1\r\nHost: a\r\n/);
     stage.answer(fine);
     equal(await stage.hear(), fine);
     deepEqual(stage.judged, ["-POST a/public/x", "-GET a/private", "+GET a/public/a"]);
+  }));
+
+Deno.test("a refusal waits until the client has the whole answer before it, and no more is read", () =>
+  onStage(readOnly, async (stage) => {
+    const refused = "GET /private HTTP/1.1\r\nHost: a\r\n\r\n";
+    const saying = stage.say(
+      `GET /public/a HTTP/1.1\r\nHost: a\r\n\r\n${refused.repeat(1_000)}`,
+    );
+    const answer = `HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n${"x".repeat(2_000)}`;
+    stage.answer(answer);
+    const buffer = new Uint8Array(100);
+    let heard = "";
+    while (heard.length < answer.length) {
+      heard += latin1(buffer.subarray(0, await stage.connection.read(buffer) ?? 0));
+    }
+    equal(heard.slice(0, answer.length), answer);
+    ok(stage.judged.length <= 2);
+    for (let count = 0; count < 1_000; count++) {
+      match(await stage.hear() ?? "", /^HTTP\/1\.1 403 .*<\/p>\n$/s);
+      ok(stage.judged.length <= count + 3);
+    }
+    await saying;
+  }));
+
+Deno.test("what a target leaves unread of a GET's body is no other request", () =>
+  onStage(readOnly, async (stage) => {
+    const inner = "GET /private HTTP/1.1\r\nX: ";
+    const saying = stage.say(
+      `GET /public/a HTTP/1.1\r\nHost: a\r\nContent-Length: ${inner.length}\r\n\r\n${inner}` +
+        "GET /public/a HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    await saying;
+    equal(await stage.hear(), null);
+    equal(stage.told.split("GET /public/a").length, 2);
+    match(stage.told, /\r\nConnection: close\r\n/);
+  }));
+
+Deno.test("a DELETE that says it has no body keeps its connection", () =>
+  onStage(everything, async (stage) => {
+    for (let count = 0; count < 2; count++) {
+      await stage.say("DELETE /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+      stage.answer(fine);
+      equal(await stage.hear(), fine);
+    }
+  }));
+
+Deno.test("a second answer while a body is still sent is nobody's", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe");
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+    stage.answer(fine);
+    await rejects(stage.hear(), /the target answers what nobody has asked/);
+  }));
+
+Deno.test("a defect within a body whose answer has begun breaks the stream off", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx");
+    stage.answer("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\nhalf");
+    match(await stage.hear() ?? "", /half$/);
+    await rejects(stage.say("no chunk"), { name: "FilterError" });
+  }));
+
+Deno.test("bodies that are too long leave the parsers of others as they were", async () => {
+  const chunked = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n";
+  for (let count = 0; count < 5_000; count++) {
+    const stage = stageOf({ maxBodyLength: 3 });
+    await rejects(stage.say(chunked), /a body of more than 3 bytes/);
+    stage.connection.close();
+  }
+  for (const line of ["PRI * HTTP/2.0", "GET / HTTP/1.1\nHost: a", "X"]) {
+    const stage = stageOf(everything);
+    await stage.say(`${line}\r\n\r\n`);
+    stage.connection.close();
+  }
+  await onStage(everything, async (stage) => {
+    await stage.say("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nok");
+    deepEqual(stage.judged, ["+POST a/"]);
+  });
+});
+
+Deno.test("names with underscores, and trailers, are no way around what a rule sets and removes", () =>
+  onStage(
+    { setHeaders: { "X-Key": "ours" }, removeHeaders: ["X-Remote-User"] },
+    async (stage) => {
+      const fields = ["X_Key", "x_remote-user", "X_Forwarded_For", "Forwarded", "Transfer_Encoding"]
+        .map((name) => `${name}: theirs\r\n`);
+      const trailers = [
+        "X-Key",
+        "X-Remote-User",
+        "X-Forwarded-Host",
+        "X_Forwarded_Proto",
+        "Aetherport_Peer",
+      ]
+        .map((name) => `${name}: theirs\r\n`);
+      await stage.say(
+        `POST / HTTP/1.1\r\nHost: a\r\n${fields.join("")}Transfer-Encoding: chunked\r\n\r\n` +
+          `0\r\n${trailers.join("")}X-Sum: 1\r\n\r\n`,
+      );
+      ok(!stage.told.includes("theirs"), stage.told);
+      match(stage.told, /\r\n0\r\nX-Sum: 1\r\n\r\n$/);
+    },
+  ));
+
+Deno.test("a field that a rule asks for is not told otherwise by another spelling", () =>
+  onStage({ headers: { "X-Tier": ["free"] } }, async (stage) => {
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\nX-Tier: free\r\nX_Tier: paid\r\n\r\n");
+    deepEqual(stage.judged, ["-GET a/"]);
   }));
 
 Deno.test("an answer to a refused HEAD has no body", () =>
