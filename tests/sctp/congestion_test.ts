@@ -104,3 +104,24 @@ Deno.test("nothing that is acknowledged in order is ever sent twice on a path wi
   pair.run({ until: ({ a }) => !a.association.figures.isInFlight });
   equal(dataCount, 500);
 });
+
+Deno.test("a small message leaves the first transfer after it as fast as without it", () => {
+  const durations = [0, 60].map((length) => {
+    const pair = connectedPair({ seed: 1, impairments: { delayMs: 50 } });
+    let received = 0;
+    pair.z.onMessage = (_streamId, _ppid, _bytes, start, end) => received += end - start;
+    const send = (size: number) =>
+      pair.call("a", ({ association }, now) => {
+        if (size > 0) association.send(0, 53, new Uint8Array(size), undefined, now);
+      });
+    pair.runFor(3_000);
+    send(length);
+    pair.runFor(1_000);
+    const begunAt = pair.now;
+    send(50_000);
+    pair.run({ until: () => received >= length + 50_000 });
+    return pair.now - begunAt;
+  });
+  const [alone = 0, after = Infinity] = durations;
+  ok(after < 1.1 * alone, durations.join());
+});

@@ -376,3 +376,57 @@ Deno.test("a peer without FORWARD TSN gets everything, however late", () => {
   deepEqual(textsOf(pair, "z"), ["one"]);
   ok(isUp(pair));
 });
+
+Deno.test("a lost message is sent again as soon behind a lost datagram as behind another", () => {
+  const arrivals = [{}, { isUnordered: true, maxRetransmissions: 0 }].map((options) => {
+    let leftToDrop = 0;
+    const pair = connectedPair({
+      seed: 1,
+      config: { maxPacketLength: 1_188 },
+      impairments: { delayMs: 50 },
+      verdict: ({ from, bytes }) =>
+        from === "a" && bytes.length > 900 && leftToDrop-- > 0 ? "drop" : "pass",
+    });
+    const say = (streamId: number, sendOptions: SendOptions) => {
+      send(pair, streamId, "x".repeat(1_000), sendOptions);
+      pair.runFor(1);
+    };
+    for (let count = 0; count < 20; count++) {
+      say(3, {});
+      pair.runFor(200);
+    }
+    const sentAt = pair.now;
+    let arrivedAfter = Infinity;
+    pair.z.onMessage = (streamId) => {
+      if (streamId === 2) arrivedAfter = pair.now - sentAt;
+    };
+    leftToDrop = 2;
+    say(1, options);
+    say(2, {});
+    say(3, {});
+    pair.runFor(2_000);
+    return arrivedAfter;
+  });
+  const [behindMessage = Infinity, behindDatagram = Infinity] = arrivals;
+  ok(behindDatagram < behindMessage + 5, arrivals.join());
+});
+
+Deno.test("of many streams' losses the peer is told as fast as it answers", () => {
+  const pair = connectedPair({ seed: 1, impairments: { delayMs: 20 } });
+  const options = { isUnordered: true, maxRetransmissions: 0 };
+  const sendOnAll = () => {
+    for (let streamId = 0; streamId < 4_000; streamId++) send(pair, streamId, "x", options);
+  };
+  for (let count = 0; count < 20; count++) {
+    sendOnAll();
+    pair.runFor(100);
+  }
+  pair.aToZ.cut();
+  sendOnAll();
+  pair.runFor(1_000);
+  pair.aToZ.heal();
+  const healedAt = pair.now;
+  pair.run({ until: ({ a }) => !a.association.figures.isInFlight && a.store.heldLength === 0 });
+  // Some thirty FORWARD TSNs, each a round trip of 40 ms.
+  ok(pair.now - healedAt < 2_000, `${pair.now - healedAt} ms`);
+});

@@ -206,3 +206,17 @@ Deno.test("two links share a path", () => {
   ok(share > 0.4 && share < 0.6, `${share}`);
   ok(world.meanQueueMs < 60, `${world.meanQueueMs} ms of queue`);
 });
+
+Deno.test("G3: a path that reorders by some milliseconds is filled from the beginning", () => {
+  for (const jitterMs of [2, 3, 5, 10]) {
+    for (let seed = 1; seed <= 6; seed++) {
+      const world = new WideArea(seed, { mbits: 100, rttMs: 50, queueBytes: 1_000_000, jitterMs });
+      const flow = world.add();
+      world.runFor(500);
+      world.mark();
+      world.runFor(1_000);
+      const rate = flow.goodput(world.now);
+      ok(rate > 10, `${rate} of 12.5 MB/s with ${jitterMs} ms of jitter, seed ${seed}`);
+    }
+  }
+});

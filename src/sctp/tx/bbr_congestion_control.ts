@@ -507,10 +507,16 @@ export class BbrCongestionControl implements CongestionControl {
       return;
     }
     const gain = this.#isRestarting ? 1 : gains[this.#state].pacing;
-    const pace = gain * rate * pacingMargin;
+    const pace = Math.max(this.#leastPace, gain * rate * pacingMargin);
     if (this.#isPipeFilled || this.#pacingRate === Infinity || pace > this.#pacingRate) {
       this.#pacingRate = pace;
     }
+  }
+
+  /** Little that was sent before says nothing of the path: as section 5.6.2 begins, until it is full. */
+  get #leastPace(): number {
+    if (this.#isPipeFilled || this.#srtt <= 0) return 0;
+    return gains.startup.pacing * initialPackets * this.#pieceLength / this.#srtt;
   }
 
   /** Sections 5.6.4.3 to 5.6.4.7. */

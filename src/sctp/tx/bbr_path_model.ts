@@ -104,8 +104,8 @@ export class BbrPathModel {
     this.#extraAcked = [0, 0];
   }
 
-  #countRound({ sample: { priorDelivered }, deliveredLength }: Acknowledgement): void {
-    this.#isRoundStart = priorDelivered >= this.#nextRoundDelivered;
+  #countRound({ sample: { priorDelivered, isAmbiguous }, deliveredLength }: Acknowledgement): void {
+    this.#isRoundStart = !isAmbiguous && priorDelivered >= this.#nextRoundDelivered;
     if (!this.#isRoundStart) return;
     this.#nextRoundDelivered = deliveredLength;
     if (++this.#roundCount % extraAckedRounds === 0) {

@@ -35,6 +35,8 @@ export interface DeliverySample {
   readonly rate: number;
   /** Whether the sender itself had less to send than the path would have taken. */
   readonly isAppLimited: boolean;
+  /** Whether it came sooner than anything can: sent twice, what was sent first has arrived. */
+  readonly isAmbiguous: boolean;
 }
 
 /** Decides for one association. Lengths are user data, in bytes. */

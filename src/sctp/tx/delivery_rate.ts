@@ -39,6 +39,7 @@ export class DeliveryRate {
     flightLength: 0,
     rate: 0,
     isAppLimited: false,
+    isAmbiguous: false,
   };
   #sentCount = 0;
   #deliveredLength = 0;
@@ -50,6 +51,7 @@ export class DeliveryRate {
   #distrustedUntil = 0;
   /** Of the newest chunk of this acknowledgement. */
   #newestOrder = 0;
+  #sentAt: Instant = 0;
   #sendElapsed = 0;
   #ackElapsed = 0;
 
@@ -101,16 +103,17 @@ export class DeliveryRate {
     sample.isAppLimited = columns.isAppLimited[row] === 1;
     this.#sendElapsed = sentAt - (columns.firstSentAt[row] ?? 0);
     this.#ackElapsed = now - (columns.deliveredAt[row] ?? 0);
-    this.#firstSentAt = sentAt;
+    this.#firstSentAt = this.#sentAt = sentAt;
   }
 
   /** All chunks of the acknowledgement were told; `minRtt` is the least that was ever measured. */
-  end(minRtt: number): void {
+  end(minRtt: number, now: Instant): void {
     const { sample } = this;
     if (this.#appLimitedUntil > 0 && this.#deliveredLength > this.#appLimitedUntil) {
       this.#appLimitedUntil = 0;
     }
     if (sample.priorDelivered < 0) return;
+    sample.isAmbiguous = now - this.#sentAt < minRtt;
     // The slower of both tells: else bunched acknowledgements, or bursts, would seem fast.
     const interval = Math.max(this.#sendElapsed, this.#ackElapsed);
     // "it is not possible to deliver faster than in a round trip": the chunk was sent twice.

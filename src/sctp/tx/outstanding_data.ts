@@ -54,6 +54,8 @@ interface Columns extends DeliveryColumns {
   readonly state: Uint8Array;
   readonly flags: Uint8Array;
   readonly isPieceEnd: Uint8Array;
+  /** Whether it is counted among what was found lost. */
+  readonly isCountedLost: Uint8Array;
   readonly sendCount: Uint16Array;
   readonly streamId: Uint16Array;
   readonly offset: Uint16Array;
@@ -249,6 +251,7 @@ export class OutstandingData {
     columns.state[row] = states.inFlight;
     columns.flags[row] = fragment.flags;
     columns.isPieceEnd[row] = fragment.isPieceEnd ? 1 : 0;
+    columns.isCountedLost[row] = 0;
     columns.sendCount[row] = 1;
     columns.streamId[row] = fragment.streamId;
     columns.offset[row] = fragment.offset;
@@ -373,7 +376,7 @@ export class OutstandingData {
     // What tells nothing new may be older than what was taken before it.
     if (this.#ackedCount > 0 && outcome.ackedLength > 0) this.#revoke(bytes, sack);
     if (sack.gapCount >= fullSackGapCount) this.#deliveryRate.distrust(this.#flightLength);
-    this.#deliveryRate.end(this.#rack.minRtt === Infinity ? 0 : this.#rack.minRtt);
+    this.#deliveryRate.end(this.#rack.minRtt === Infinity ? 0 : this.#rack.minRtt, now);
   }
 
   /**
@@ -430,10 +433,14 @@ export class OutstandingData {
       const lateAt = (sentAt[row] ?? 0) + patience;
       const lostAt = lateAt + (this.#isSpent(row) ? srtt : 0);
       const next = after[row] ?? 0;
-      if (lostAt > now) this.#rackTimeout = Math.min(this.#rackTimeout ?? Infinity, lostAt);
+      if (lostAt > now) {
+        // What ends the search may hide others that are lost as soon as it is late.
+        const lookAt = lateAt > now ? lateAt : lostAt;
+        this.#rackTimeout = Math.min(this.#rackTimeout ?? Infinity, lookAt);
+      }
       if (lateAt > now) break;
       if (lostAt <= now) {
-        this.#lostLength += this.#columns.length[row] ?? 0;
+        this.#countLost(row);
         this.#lose(tsn);
         isAnyLost = true;
       }
@@ -538,12 +545,14 @@ export class OutstandingData {
     return ((this.#columns.flags[tsn & this.#mask] ?? 0) & flag) !== 0;
   }
 
-  /** Where to look for the pieces of a chunk's message. */
+  /** Where to look for the pieces of a chunk's message: interleaved, others lie between them. */
   #firstOfMessage(tsn: number): number {
-    if (this.#isInterleaved) return add32(this.#cumulativeTsn, 1);
     let first = tsn;
-    while (!this.#has(first, dataFlags.beginning) && this.#isSameMessage(add32(first, -1), tsn)) {
-      first = add32(first, -1);
+    for (let one = tsn; !this.#has(first, dataFlags.beginning);) {
+      one = add32(one, -1);
+      if (!isAfter32(one, this.#cumulativeTsn)) break;
+      if (this.#isSameMessage(one, tsn)) first = one;
+      else if (!this.#isInterleaved) break;
     }
     return first;
   }
@@ -655,7 +664,10 @@ export class OutstandingData {
     }
     if (isAfter32(tsn, rack.highestAckedTsn)) rack.highestAckedTsn = tsn;
     // RFC 8985 section 6.2, step 2: it may be the first transmission that has arrived.
-    if (isResent && rtt < rack.minRtt) return;
+    if (isResent && rtt < rack.minRtt) {
+      if (this.#uncountLost(row)) rack.isReorderingSeen = true;
+      return;
+    }
     const order = columns.order[row] ?? 0;
     if (order > rack.order) {
       rack.order = order;
@@ -669,9 +681,24 @@ export class OutstandingData {
     if (isAfter32(tsn, this.#rack.highestAckedTsn)) this.#rack.highestAckedTsn = tsn;
     const length = columns.length[row] ?? 0;
     this.outcome.ackedLength += length;
-    this.#lostLength -= length;
+    this.#uncountLost(row);
     this.#deliveryRate.handleDelivered(columns, row, length, now);
     if (columns.sendCount[row] === 1) this.#rack.isReorderingSeen = true;
+  }
+
+  #countLost(row: number): void {
+    const { isCountedLost, length } = this.#columns;
+    if (isCountedLost[row] === 0) this.#lostLength += length[row] ?? 0;
+    isCountedLost[row] = 1;
+  }
+
+  /** It has arrived as it was first sent. True where it was counted. */
+  #uncountLost(row: number): boolean {
+    const { isCountedLost, length } = this.#columns;
+    if (isCountedLost[row] === 0) return false;
+    isCountedLost[row] = 0;
+    this.#lostLength -= length[row] ?? 0;
+    return true;
   }
 
   /** RFC 8985 section 6.2, step 4. */
@@ -798,6 +825,7 @@ function createColumns(capacity: number): Columns {
     state: new Uint8Array(capacity),
     flags: new Uint8Array(capacity),
     isPieceEnd: new Uint8Array(capacity),
+    isCountedLost: new Uint8Array(capacity),
     sendCount: new Uint16Array(capacity),
     streamId: new Uint16Array(capacity),
     offset: new Uint16Array(capacity),

@@ -75,8 +75,9 @@ export class Transmitter {
   #isWindowProbeDue = false;
   #hasHeardSinceTimeout = true;
   #forwardTsnAt: Instant = -Infinity;
-  /** What the last FORWARD TSN told. */
+  /** What the last FORWARD TSN was about, and how far it went: it names so many streams only. */
   #forwardedTsn: number | undefined;
+  #toldTsn = 0;
   /** Losses up to this TSN are of one event. */
   #recoveryPoint: number | undefined;
   /** RFC 9260 section 7.2.4: the first packet of a recovery is sent whatever the window. */
@@ -282,7 +283,9 @@ export class Transmitter {
     // C3: it is sent whenever there is something new to tell; else again only once the last one is
     // overdue.
     const isNew = advancedPeerAckPoint !== this.#forwardedTsn;
-    return isForwardTsnDue && (isNew || now >= this.#forwardTsnAt);
+    const isRestDue = this.#toldTsn !== this.#forwardedTsn &&
+      !isAfter32(this.#toldTsn, this.#outstanding.cumulativeTsn);
+    return isForwardTsnDue && (isNew || isRestDue || now >= this.#forwardTsnAt);
   }
 
   /** The FORWARD TSN chunk, when it is time for one. */
@@ -291,7 +294,9 @@ export class Transmitter {
     const outstanding = this.#outstanding;
     this.#forwardedTsn = outstanding.advancedPeerAckPoint;
     this.#forwardTsnAt = now + this.#timeout.timeout;
-    return writeForwardTsn(outstanding.givenUp(this.#maxSkippedCount), this.#isInterleaved);
+    const givenUp = outstanding.givenUp(this.#maxSkippedCount);
+    this.#toldTsn = givenUp.newCumulativeTsn;
+    return writeForwardTsn(givenUp, this.#isInterleaved);
   }
 
   /** Lets timers expire. True where T3-rtx did and the peer was silent: that counts as a failure. */

@@ -23,6 +23,13 @@ export function acknowledgementOf(
     lostLength: 0,
     now: 0,
     ...changes,
-    sample: { priorDelivered: 0, flightLength: 0, rate: 0, isAppLimited: false, ...sample },
+    sample: {
+      priorDelivered: 0,
+      flightLength: 0,
+      rate: 0,
+      isAppLimited: false,
+      isAmbiguous: false,
+      ...sample,
+    },
   };
 }
