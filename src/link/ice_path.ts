@@ -37,6 +37,7 @@ interface Base {
     end: number,
     segmentLength: number,
     destination: SocketAddress,
+    mayFragment?: boolean,
   ): void;
   close(): Promise<void> | void;
 }
@@ -129,9 +130,15 @@ export class IcePath implements Path {
     return path && this.#describe(path);
   }
 
-  send(bytes: Uint8Array, start: number, end: number, segmentLength: number): void {
+  send(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segmentLength: number,
+    mayFragment = false,
+  ): void {
     const selected = this.#selected;
-    selected?.base.send(bytes, start, end, segmentLength, selected.destination);
+    selected?.base.send(bytes, start, end, segmentLength, selected.destination, mayFragment);
   }
 
   async close(): Promise<void> {

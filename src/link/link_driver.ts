@@ -358,13 +358,14 @@ export class LinkDriver {
       const length = this.#association.writePacket(out, end + offset, now);
       if (length === 0) break;
       const record = length + overhead;
-      if (stride === 0) stride = record;
-      if (record > stride) {
+      const { isOversize } = this.#association;
+      if (isOversize || (end > 0 && record > stride)) {
         // Longer than the others: those go before it, and it alone.
-        this.#sealAndSend(dtls, 0, end, stride);
-        this.#sealAndSend(dtls, end, end + record, record);
+        if (end > 0) this.#sealAndSend(dtls, 0, end, stride);
+        this.#sealAndSend(dtls, end, end + record, record, isOversize);
         return true;
       }
+      if (stride === 0) stride = record;
       end += record;
       if (record < stride) break;
       const run = { length, stride, now };
@@ -375,10 +376,16 @@ export class LinkDriver {
     return true;
   }
 
-  #sealAndSend(dtls: DtlsEndpoint, start: number, end: number, stride: number): void {
+  #sealAndSend(
+    dtls: DtlsEndpoint,
+    start: number,
+    end: number,
+    stride: number,
+    mayFragment = false,
+  ): void {
     const count = dtls.seal(this.#out, start, end, stride);
     const sealedEnd = Math.min(end, start + count * stride);
-    if (sealedEnd > start) this.#path.send(this.#out, start, sealedEnd, stride);
+    if (sealedEnd > start) this.#path.send(this.#out, start, sealedEnd, stride, mayFragment);
   }
 
   /** A timer that is too early is harmless, and cheaper than one set anew for every packet. */

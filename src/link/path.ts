@@ -41,9 +41,16 @@ export interface Path {
   selected(): LinkPath | undefined;
   /**
    * Sends the datagrams in `bytes[start..end)`, of `segmentLength` bytes each, the last of which may
-   * be shorter. The bytes are taken before this returns; what cannot be sent is lost.
+   * be shorter. The bytes are taken before this returns; what cannot be sent is lost. What is too
+   * long for the way is lost too, unless it may go in fragments.
    */
-  send(bytes: Uint8Array, start: number, end: number, segmentLength: number): void;
+  send(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segmentLength: number,
+    mayFragment?: boolean,
+  ): void;
   /** Frees everything. */
   close(): Promise<void>;
 }

@@ -140,6 +140,7 @@ export class Association {
   /** Of the packet being written. */
   readonly #ownHeader: { sourcePort: number; destinationPort: number; verificationTag: number };
   #droppedPacketCount = 0;
+  #isOversize = false;
 
   constructor(config: AssociationConfig) {
     const { localPort = defaultPort, remotePort = defaultPort } = config;
@@ -154,6 +155,14 @@ export class Association {
   /** No packet is longer now, but probes of the path and what was sent when it took more. */
   get maxPacketLength(): number {
     return this.#context.pathMtu.packetLength;
+  }
+
+  /**
+   * Whether the packet that was written last holds what was cut when the path took more: fragments of
+   * it may still come through.
+   */
+  get isOversize(): boolean {
+    return this.#isOversize;
   }
 
   /** The user data of a message that fits one packet now, in bytes. */
@@ -338,6 +347,7 @@ export class Association {
   writePacket(out: Uint8Array, start: number, now: Instant): number {
     const context = this.#context;
     const { outbox, peer } = context;
+    this.#isOversize = false;
     const reply = outbox.takeReply();
     const first = start + packetHeaderLength;
     if (reply !== undefined) {
@@ -362,6 +372,7 @@ export class Association {
       const isMoreDue = context.request?.isDue === true || context.transmitter.isForwardTsnDue(now);
       return isMoreDue && !context.isEnded ? this.writePacket(out, start, now) : 0;
     }
+    this.#isOversize = at > end;
     // RFC 9653 section 5.2: a COOKIE ECHO has a checksum in any case.
     const isChecked = context.state === "cookie-echoed" || !peer.capabilities.isZeroChecksum;
     return this.#finish(out, start, at, peer.tag, isChecked);

@@ -52,8 +52,9 @@ export interface DatagramSocket {
   /**
    * Sends datagrams of `segmentLength` bytes each, of which the last may be shorter, from
    * `bytes[start..end)`; an empty range is one empty datagram. All are taken before it returns. The
-   * first that is not sent decides the outcome, and those after it are dropped. Throws a RangeError
-   * where there are no such bytes, and nothing else.
+   * first that is not sent decides the outcome, and those after it are dropped. Those of this call
+   * may go in fragments where `mayFragment` is set, whatever the socket was bound with. Throws a
+   * RangeError where there are no such bytes, and nothing else.
    */
   send(
     bytes: Uint8Array,
@@ -61,6 +62,7 @@ export interface DatagramSocket {
     end: number,
     segmentLength: number,
     destination: SocketAddress,
+    mayFragment?: boolean,
   ): SendOutcome;
   /**
    * Closes; the handler hears nothing any more, and the port is free. Resolves when nothing of the

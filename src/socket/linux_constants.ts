@@ -37,6 +37,7 @@ export const option = {
   receiveBufferForced: [1, 33], // SO_RCVBUFFORCE
   mtuDiscoverIpv4: [0, 10], // IPPROTO_IP, IP_MTU_DISCOVER
   mtuDiscoverIpv6: [41, 23], // IPPROTO_IPV6, IPV6_MTU_DISCOVER
+  mtuIpv6: [41, 24], // IPPROTO_IPV6, IPV6_MTU
   ipv6Only: [41, 26], // IPV6_V6ONLY
   noDelay: [6, 1], // IPPROTO_TCP, TCP_NODELAY
   udpSegment: [17, 103], // SOL_UDP, UDP_SEGMENT
@@ -45,6 +46,9 @@ export const option = {
 
 /** IP_PMTUDISC_PROBE and IPV6_PMTUDISC_PROBE: never fragment, and believe nobody about the path. */
 export const mtuProbe = 3;
+
+/** RFC 8200 section 5: every path takes so much over IPv6, and no router fragments for it. */
+export const minMtuIpv6 = 1_280;
 
 /** IP_PMTUDISC_DONT and IPV6_PMTUDISC_DONT: fragment what is too long. */
 export const mtuDont = 0;

@@ -22,8 +22,9 @@ import {
 import type { Libc } from "./libc.ts";
 import { errno, errnoName } from "./linux_constants.ts";
 import { IncomingMessage, OutgoingMessage } from "./message_header.ts";
-import { type OpenDescriptor, openDescriptor } from "./open_descriptor.ts";
+import { type OpenDescriptor, openDescriptor, setFragmenting } from "./open_descriptor.ts";
 import { ReadinessPoller } from "./readiness_poller.ts";
+import { SocketOptions } from "./socket_options.ts";
 
 /** Calls of recvmsg until others get their turn. */
 const burstCount = 32;
@@ -93,6 +94,8 @@ export class NativeDatagramSocket implements DatagramSocket {
   readonly #poller: ReadinessPoller;
   readonly #handler: DatagramHandler;
   readonly #burstLength: number;
+  readonly #family: number;
+  readonly #options: SocketOptions;
   readonly #outgoing: OutgoingMessage;
   readonly #incoming: IncomingMessage;
   /** -1 when closed. */
@@ -120,6 +123,8 @@ export class NativeDatagramSocket implements DatagramSocket {
     this.mayFragment = mayFragment;
     this.#burstLength = burstLength;
     this.#handler = handler;
+    this.#family = family;
+    this.#options = new SocketOptions(libc, descriptor);
     this.#outgoing = new OutgoingMessage(family);
     this.#incoming = new IncomingMessage(memory);
   }
@@ -135,14 +140,24 @@ export class NativeDatagramSocket implements DatagramSocket {
     end: number,
     segmentLength: number,
     destination: SocketAddress,
+    mayFragment = false,
   ): SendOutcome {
     requireRange(bytes, start, end, segmentLength);
     if (this.#descriptor < 0 || !this.#outgoing.setDestination(destination)) return "unreachable";
     this.#outgoing.setBytes(bytes);
+    if (mayFragment && !this.mayFragment) return this.#sendInFragments(start, end, segmentLength);
     if (end - start <= segmentLength) return outcomeOf(this.#transmit(start, end, 0));
     const perBatch = Math.min(maxSegmentCount, Math.floor(maxDatagramLength / segmentLength));
     if (perBatch < 2) return this.#sendSingly(start, end, segmentLength);
     return this.#sendBatches(start, end, { segmentLength, batchLength: perBatch * segmentLength });
+  }
+
+  /** Rare enough for two more calls. */
+  #sendInFragments(start: number, end: number, segmentLength: number): SendOutcome {
+    setFragmenting(this.#options, this.#family, true);
+    const outcome = this.#sendSingly(start, end, segmentLength);
+    setFragmenting(this.#options, this.#family, false);
+    return outcome;
   }
 
   #sendBatches(

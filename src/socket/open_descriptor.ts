@@ -1,7 +1,15 @@
 /** UDP sockets of the system, opened by the C library and set to carry much. */
 import { BindError, bindErrorCode, type SocketAddress } from "./datagram.ts";
 import { type Libc, NativeBlock } from "./libc.ts";
-import { datagramType, errnoName, family, mtuDont, mtuProbe, option } from "./linux_constants.ts";
+import {
+  datagramType,
+  errnoName,
+  family,
+  minMtuIpv6,
+  mtuDont,
+  mtuProbe,
+  option,
+} from "./linux_constants.ts";
 import { SocketOptions } from "./socket_options.ts";
 import { encodeSockaddr, readSockaddr, sockaddrLength } from "./sockaddr.ts";
 
@@ -61,6 +69,22 @@ export function bindAddress(
   return readSockaddr(block.view, 0);
 }
 
+/** Has what is too long for a path go in fragments, or be refused. */
+export function setFragmenting(
+  options: SocketOptions,
+  addressFamily: number,
+  mayFragment: boolean,
+): void {
+  setMtuDiscovery(options, addressFamily, mayFragment ? mtuDont : mtuProbe);
+  // Fragments are cut here, and by nobody on the way.
+  if (addressFamily === family.ipv6) options.set(option.mtuIpv6, mayFragment ? minMtuIpv6 : 0);
+}
+
+function setMtuDiscovery(options: SocketOptions, addressFamily: number, discovery: number): void {
+  const isIpv6 = addressFamily === family.ipv6;
+  options.set(isIpv6 ? option.mtuDiscoverIpv6 : option.mtuDiscoverIpv4, discovery);
+}
+
 /** None of them is needed to carry datagrams, so that nobody asks whether they could be set. */
 function setOptions(
   libc: Libc,
@@ -71,12 +95,8 @@ function setOptions(
   },
 ): void {
   const options = new SocketOptions(libc, descriptor);
-  if (addressFamily === family.ipv6) {
-    options.set(option.ipv6Only, 1);
-    options.set(option.mtuDiscoverIpv6, mtuDiscovery);
-  } else {
-    options.set(option.mtuDiscoverIpv4, mtuDiscovery);
-  }
+  if (addressFamily === family.ipv6) options.set(option.ipv6Only, 1);
+  setMtuDiscovery(options, addressFamily, mtuDiscovery);
   options.set(option.udpGro, 1);
   options.raise(option.receiveBuffer, option.receiveBufferForced);
   options.raise(option.sendBuffer, option.sendBufferForced);

@@ -57,10 +57,19 @@ export class FakePath implements Path {
 
   addCandidate(_candidate: Candidate | undefined): void {}
 
-  send(bytes: Uint8Array, start: number, end: number, segmentLength: number): void {
+  send(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    segmentLength: number,
+    mayFragment = false,
+  ): void {
     if (this.isClosed) return;
     for (let at = start; at < end; at += segmentLength) {
-      this.#network.carry(bytes.slice(at, Math.min(at + segmentLength, end)), this.other);
+      const datagram = bytes.slice(at, Math.min(at + segmentLength, end));
+      if (datagram.length <= this.#network.longest || mayFragment) {
+        this.#network.carry(datagram, this.other);
+      }
     }
   }
 
@@ -94,6 +103,8 @@ export class FakePath implements Path {
 export class FakeNetwork {
   /** A test may change it. */
   weather: Weather;
+  /** Longer datagrams go in fragments or not at all, in bytes; a test may change it. */
+  longest = Infinity;
   /** Nothing comes through any more, and nobody is told. */
   isSilent = false;
   /** Datagrams sent, in both directions. */

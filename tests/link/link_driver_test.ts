@@ -31,6 +31,21 @@ for (const seed of [1, 2, 3, 4, 5]) {
   );
 }
 
+Deno.test(
+  "a path that takes less than it did carries on what was cut for more",
+  nothingLeft,
+  () =>
+    onFakeLink({ delay: 20 }, async ({ time, network, a, z }) => {
+      const payload = new Uint8Array(randomBytes(5_000_000));
+      const channel = a.open();
+      channel.sendAll(payload);
+      await time.passUntil(() => (z.channels[0]?.receivedLength ?? 0) > 1_000_000, "a part");
+      network.longest = 1_300;
+      await time.passUntil(() => z.channels[0]?.receivedLength === payload.length, "the rest");
+      assert.deepEqual(z.channels[0]?.received(), payload);
+    }),
+);
+
 Deno.test("connects through 20 % loss", nothingLeft, async () => {
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
     await onFakeLink({ loss: 0.2, delay: 10, seed }, () => Promise.resolve());
