@@ -321,6 +321,7 @@ export class Association {
     if (heartbeat.handleTimeout(now)) {
       context.countError("the peer does not answer heartbeats", now);
     }
+    context.checkForBlackHole(now);
     pathMtu.handleTimeout(now);
   }
 
@@ -581,6 +582,7 @@ export class Association {
     if (!isTransferring || !parseSack(bytes, start, end, this.#sack)) return true;
     const before = transmitter.cumulativeTsn;
     if (transmitter.handleSack(bytes, this.#sack, now) !== "taken") return true;
+    this.#context.checkForBlackHole(now);
     // RFC 9260 section 8.1: the counter is cleared by what acknowledges data.
     if (transmitter.cumulativeTsn !== before) {
       this.#context.clearErrors();
@@ -622,6 +624,7 @@ export class Association {
     const rtt = heartbeat.handleAck(bytes, start, end, now);
     if (rtt !== undefined) {
       timeout.observe(rtt);
+      transmitter.handleHeard();
       transmitter.shortenTimer(now);
       this.#context.clearErrors();
     } else if (pathMtu.handleAck(bytes, start, end, now)) {

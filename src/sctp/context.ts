@@ -151,13 +151,25 @@ export class Context {
   setPath(maxPacketLength: number, now: Instant): void {
     this.#maxPacketLength = maxPacketLength;
     if (!this.isTransferring) return;
+    this.transmitter.handlePathChange();
     this.pathMtu.start(maxPacketLength, now);
     this.applyPacketLength();
   }
 
   /** The length of packets has changed. */
   applyPacketLength(): void {
-    this.transmitter.setChunkSpace(this.pathMtu.packetLength - packetHeaderLength);
+    const { packetLength, shorterLength } = this.pathMtu;
+    this.transmitter.setChunkSpace(
+      packetLength - packetHeaderLength,
+      shorterLength - packetHeaderLength,
+    );
+  }
+
+  /** Shortens packets where the path swallows those that are as long as they may be. */
+  checkForBlackHole(now: Instant): void {
+    if (this.transmitter.isBlackHole(now) && this.pathMtu.handleBlackHole(now)) {
+      this.applyPacketLength();
+    }
   }
 
   /** Sends a chunk until it is answered. */

@@ -72,6 +72,12 @@ export class PathMtu {
     return this.#packetLength;
   }
 
+  /** What packets are cut to where they are found to be too long; their own length at the least. */
+  get shorterLength(): number {
+    const shorter = this.#packetLength > basePacketLength ? basePacketLength : minPacketLength;
+    return Math.min(shorter, this.#packetLength);
+  }
+
   /** Begins to try, up to `maxLength`: the association is up, or its path has changed. */
   start(maxLength: number, now: Instant): void {
     const last = maxLength & ~3;
@@ -140,11 +146,15 @@ export class PathMtu {
    * them in silence. True where `packetLength` has shrunk.
    */
   handleRetransmissionTimeout(now: Instant): boolean {
-    if (++this.#timeoutCount < blackHoleTimeouts) return false;
+    return ++this.#timeoutCount >= blackHoleTimeouts && this.handleBlackHole(now);
+  }
+
+  /** The same, where long packets are known to get lost. */
+  handleBlackHole(now: Instant): boolean {
     this.#timeoutCount = 0;
-    const shorter = this.#packetLength > basePacketLength ? basePacketLength : minPacketLength;
-    if (this.#packetLength <= shorter) return false;
-    this.#packetLength = shorter;
+    const { shorterLength } = this;
+    if (this.#packetLength <= shorterLength) return false;
+    this.#packetLength = shorterLength;
     this.#probe = undefined;
     this.#refused = 0;
     this.#probeAt = now + this.#retryInterval;

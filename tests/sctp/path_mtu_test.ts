@@ -134,6 +134,52 @@ Deno.test("a black hole is noticed after two timeouts, and left when the path is
   equal(pair.a.association.maxPacketLength, 1_432);
 });
 
+for (const isAccompanied of [true, false]) {
+  const name = isAccompanied ? "datagrams, long and short," : "long datagrams";
+  Deno.test(`a black hole is noticed where ${name} are all that is sent`, () => {
+    const config = { maxPacketLength: 1_432, heartbeatInterval: 1_000 };
+    const pair = connectedPair({ seed: 7, config, impairments: { delayMs: 20 } });
+    pair.runFor(1_000);
+    let longCount = 0;
+    pair.z.onMessage = (_streamId, _ppid, _bytes, start, end) => {
+      if (end - start > 1_000) longCount++;
+    };
+    const options = { isUnordered: true, maxRetransmissions: 0 };
+    pair.aToZ.impair({ delayMs: 20, mtuBytes: 1_300 });
+    for (let count = 0; count < 500; count++) {
+      pair.call("a", ({ association }, now) => {
+        association.send(0, 53, new Uint8Array(1_380), options, now);
+        if (isAccompanied) association.send(0, 53, new Uint8Array(100), options, now);
+      });
+      pair.runFor(20);
+    }
+    ok(longCount > 350, `${longCount} of 500`);
+  });
+}
+
+Deno.test("a black hole is noticed beside small messages that come through", () => {
+  const path = new Path(1_500);
+  const config = { maxPacketLength: 1_432 };
+  const pair = createPair({ seed: 8, config, verdict: path.verdict, impairments: { delayMs: 20 } });
+  path.pair = pair;
+  pair.call("a", ({ association }, now) => association.connect(now));
+  pair.run({ until: isUp });
+  pair.runFor(1_000);
+  path.limit = 1_368 - overhead;
+  let longCount = 0;
+  pair.z.onMessage = (_streamId, _ppid, _bytes, start, end) => {
+    if (end - start > 1_000) longCount++;
+  };
+  sendText(pair, "a", "x".repeat(5_000));
+  for (let count = 0; count < 100 && longCount === 0; count++) {
+    pair.call("a", ({ association }, now) => {
+      association.send(2, 53, new Uint8Array(50), undefined, now);
+    });
+    pair.runFor(50);
+  }
+  equal(longCount, 1);
+});
+
 Deno.test("after an outage the base is tried again, also where the path takes no more", () => {
   const config = { maxPacketLength: 1_188 };
   const pair = connectedPair({ seed: 4, config, impairments: { delayMs: 10 } });

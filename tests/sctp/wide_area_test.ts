@@ -220,3 +220,21 @@ Deno.test("G3: a path that reorders by some milliseconds is filled from the begi
     }
   }
 });
+
+Deno.test("G3: a link that moves to a longer path is soon as fast as one that begins there", () => {
+  for (const [fromRtt, rttMs, jitterMs] of [[0.6, 80, 10], [5, 80, 10], [2, 50, 3]] as const) {
+    const queueBytes = 1_000_000;
+    const world = new WideArea(1, { mbits: 200, rttMs: fromRtt, queueBytes });
+    const flow = world.add();
+    world.runFor(3_000);
+    const both = { delayMs: rttMs / 2, jitterMs, isJitterReordering: true, overheadBytes: 65 };
+    flow.lanes.a.impair({ ...both, rate: { bitsPerSecond: 100_000_000, queueBytes } });
+    flow.lanes.z.impair(both);
+    for (const end of [flow.a, flow.z]) end.association.setPath(1_432, world.now);
+    world.runFor(2_000);
+    world.mark();
+    world.runFor(2_000);
+    const rate = flow.goodput(world.now);
+    ok(rate > 10, `${rate} of 12.5 MB/s, from ${fromRtt} to ${rttMs} ms`);
+  }
+});

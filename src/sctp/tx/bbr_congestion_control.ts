@@ -206,6 +206,13 @@ export class BbrCongestionControl implements CongestionControl {
     this.#setPace();
   }
 
+  handlePathChange(): void {
+    this.#model.forgetPath();
+    this.#startAnew(this.#stateAt);
+    this.#timeoutCount = this.#priorCwnd = 0;
+    this.#losses.startEpoch(false);
+  }
+
   setPieceLength(pieceLength: number): void {
     // A window of so many packets stays one of so many: else a longer packet would fill it alone.
     const packets = Math.min(initialPackets, this.#cwndBytes / this.#pieceLength);
@@ -488,15 +495,19 @@ export class BbrCongestionControl implements CongestionControl {
     if (this.#timeoutCount < maxTimeouts) this.#restoreCwnd();
     else {
       this.#model.forgetRate();
-      this.#cwndBytes = initialPackets * this.#pieceLength;
-      this.#inflightHigh = this.#inflightLow = this.#rateLow = Infinity;
-      this.#isPipeFilled = false;
-      this.#fullRate = this.#flatRounds = 0;
-      this.#pacingRate = Infinity;
-      this.#enter("startup", now);
+      this.#startAnew(now);
     }
     this.#timeoutCount = 0;
     this.#losses.startEpoch(false);
+  }
+
+  #startAnew(now: Instant): void {
+    this.#cwndBytes = initialPackets * this.#pieceLength;
+    this.#inflightHigh = this.#inflightLow = this.#rateLow = Infinity;
+    this.#isPipeFilled = this.#isShared = false;
+    this.#fullRate = this.#flatRounds = 0;
+    this.#pacingRate = Infinity;
+    this.#enter("startup", now);
   }
 
   /** Section 5.6.2. */

@@ -98,6 +98,13 @@ export class BbrPathModel {
     this.#recentMinRtt = Infinity;
   }
 
+  /** The path is another. */
+  forgetPath(): void {
+    this.forgetRate();
+    this.#minRtt = this.#recentMinRtt = Infinity;
+    this.#minRttAt = -Infinity;
+  }
+
   /** The path may be another. */
   forgetRate(): void {
     this.#maxRates = [0, 0];

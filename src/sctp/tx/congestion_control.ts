@@ -52,6 +52,8 @@ export interface CongestionControl {
   handleTimeout(): void;
   /** Data is to be sent after nothing was for so long. */
   handleIdle(idleTime: number, timeout: number): void;
+  /** What was learnt is of another path. */
+  handlePathChange(): void;
   /** What fits one packet has changed. */
   setPieceLength(pieceLength: number): void;
 }

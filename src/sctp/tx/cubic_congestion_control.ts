@@ -88,6 +88,14 @@ export class CubicCongestionControl implements CongestionControl {
     this.#epochAt = undefined;
   }
 
+  handlePathChange(): void {
+    this.#cwndBytes = initialPackets * this.#pieceLength;
+    this.#ssthresh = Infinity;
+    this.#lastMax = 0;
+    this.#epochAt = undefined;
+    this.#slowStart.restart();
+  }
+
   setPieceLength(pieceLength: number): void {
     // A window of so many packets stays one of so many: else a longer packet would fill it alone.
     const packets = Math.min(initialPackets, this.#cwndBytes / this.#pieceLength);

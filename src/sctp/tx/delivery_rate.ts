@@ -55,6 +55,11 @@ export class DeliveryRate {
   #sendElapsed = 0;
   #ackElapsed = 0;
 
+  /** The place in the order of sending of what was sent last. */
+  get sentCount(): number {
+    return this.#sentCount;
+  }
+
   /** All that was ever delivered. */
   get deliveredLength(): number {
     return this.#deliveredLength;

@@ -20,6 +20,7 @@ import type { PayloadStore } from "../payload_store.ts";
 import { add32, distance32, isAfter32 } from "../serial.ts";
 import type { DeliverySample } from "./congestion_control.ts";
 import { createDeliveryColumns, type DeliveryColumns, DeliveryRate } from "./delivery_rate.ts";
+import { LongLosses } from "./long_losses.ts";
 import { type Fragment, unlimited } from "./send_queue.ts";
 
 /** Chunks that may be outstanding at most: half of what a receiver of ours tells apart. */
@@ -107,6 +108,9 @@ export class OutstandingData {
   /** A ring of bits, one a row: set for chunks that are acked by a gap ack block. */
   #ackedBits = createBits(initialCapacity);
   readonly #deliveryRate = new DeliveryRate();
+  readonly #longLosses = new LongLosses();
+  /** The user data of longer chunks makes long packets, in bytes. */
+  #shortLength = Infinity;
   /** All up to and including this are acknowledged. */
   #cumulativeTsn: number;
   #nextTsn: number;
@@ -130,6 +134,8 @@ export class OutstandingData {
   #sentLength = 0;
   #resentLength = 0;
   #rackTimeout: Instant | undefined;
+  /** The place in the order of sending behind which all goes by the path as it is. */
+  #pathSince = 0;
   /** Whether the peer has ever taken back what it had acknowledged. */
   #hasRevoked = false;
 
@@ -343,6 +349,19 @@ export class OutstandingData {
     this.#resentLength += length;
   }
 
+  /** What is sent from now on goes another way: what is under way tells nothing of it. */
+  forgetPath(): void {
+    this.#pathSince = this.#deliveryRate.sentCount;
+    this.#deliveryRate.distrust(this.#flightLength);
+    Object.assign(this.#rack, {
+      minRtt: Infinity,
+      isReorderingSeen: false,
+      windowCount: 1,
+      rtt: 0,
+    });
+    this.#longLosses.reset();
+  }
+
   /** Nothing waits to be sent, though more would be allowed. */
   limitDelivery(): void {
     this.#deliveryRate.limit(this.#flightLength);
@@ -441,6 +460,7 @@ export class OutstandingData {
       if (lateAt > now) break;
       if (lostAt <= now) {
         this.#countLost(row);
+        this.noteLost(tsn, now);
         this.#lose(tsn);
         isAnyLost = true;
       }
@@ -655,7 +675,9 @@ export class OutstandingData {
     const isResent = (columns.sendCount[row] ?? 1) > 1;
     const length = columns.length[row] ?? 0;
     this.outcome.ackedLength += length;
+    this.#noteLength(length);
     this.#deliveryRate.handleDelivered(columns, row, length, now);
+    if ((columns.order[row] ?? 0) <= this.#pathSince) return;
     // RFC 9260 section 6.3.1, C5 (Karn's rule).
     if (!isResent) {
       this.outcome.rtt = rtt;
@@ -675,6 +697,12 @@ export class OutstandingData {
     }
   }
 
+  /** So long a chunk has arrived. */
+  #noteLength(length: number): void {
+    if (length > this.#shortLength) this.#longLosses.handleDelivered();
+    else this.#longLosses.handleAlive();
+  }
+
   /** What was taken for lost, and not sent again yet, has arrived after all. */
   #noteFalselyLost(row: number, tsn: number, now: Instant): void {
     const columns = this.#columns;
@@ -682,8 +710,31 @@ export class OutstandingData {
     const length = columns.length[row] ?? 0;
     this.outcome.ackedLength += length;
     this.#uncountLost(row);
+    this.#noteLength(length);
     this.#deliveryRate.handleDelivered(columns, row, length, now);
     if (columns.sendCount[row] === 1) this.#rack.isReorderingSeen = true;
+  }
+
+  /** A chunk did not arrive: what that says of packets as long as its own. */
+  noteLost(tsn: number, now: Instant): void {
+    const length = this.#columns.length[tsn & this.#mask] ?? 0;
+    if (length > this.#shortLength) this.#longLosses.handleLost(now);
+  }
+
+  /** The path carries something. */
+  noteAlive(): void {
+    this.#longLosses.handleAlive();
+  }
+
+  /** Chunks with more user data count as long from now on, in bytes. */
+  setShortLength(length: number): void {
+    this.#shortLength = length;
+    this.#longLosses.reset();
+  }
+
+  /** Whether the path swallows long packets, and carries others. */
+  isBlackHole(timeout: number, now: Instant): boolean {
+    return this.#longLosses.isBlackHole(timeout, now);
   }
 
   #countLost(row: number): void {

@@ -120,9 +120,13 @@ export class Transmitter {
     return this.#outstanding.headerLength + this.#pieceLength;
   }
 
-  /** So many bytes of a packet are for chunks. */
-  setChunkSpace(length: number): void {
+  /**
+   * So many bytes of a packet are for chunks; and of one that would come through where this is found
+   * to be too long.
+   */
+  setChunkSpace(length: number, shorterLength: number): void {
     this.#pieceLength = (length - this.#outstanding.headerLength - sackAllowance) & ~3;
+    this.#outstanding.setShortLength(shorterLength - this.#outstanding.headerLength);
     this.#congestionControl.setPieceLength(this.#pieceLength);
     this.#setPace();
   }
@@ -316,6 +320,24 @@ export class Transmitter {
     }
     if (isDue(this.#outstanding.rackTimeout, now)) this.#detectLosses(now);
     return false;
+  }
+
+  /** What is sent from now on goes another way. */
+  handlePathChange(): void {
+    if (this.#outstanding.sentLength === 0) return;
+    this.#outstanding.forgetPath();
+    this.#congestionControl.handlePathChange();
+    this.#setPace();
+  }
+
+  /** The peer has answered something that is no data. */
+  handleHeard(): void {
+    this.#outstanding.noteAlive();
+  }
+
+  /** Whether the path swallows packets as long as they are now. */
+  isBlackHole(now: Instant): boolean {
+    return this.#outstanding.isBlackHole(this.#timeout.timeout, now);
   }
 
   /** Has the timers that wait for an answer expire now: the question may not have arrived. */
@@ -517,6 +539,7 @@ export class Transmitter {
     let tsn = this.#outstanding.lastInFlight();
     while (tsn !== undefined && this.#isPartialReliability) {
       if (!this.#outstanding.isExpired(tsn, now)) break;
+      this.#outstanding.noteLost(tsn, now);
       this.#abandon(tsn, now);
       tsn = this.#outstanding.lastInFlight();
     }
