@@ -2,6 +2,7 @@
  * What a node is asked to reach: `host:port`, `host:port/udp`, `unix:/path` or `exec:name`. A parsed
  * target has one spelling, so that what is judged is what is dialled.
  */
+import { posix } from "node:path";
 import { type Endpoint, formatEndpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
 
 /** A host and a TCP port. */
@@ -17,7 +18,7 @@ export interface UdpTarget extends Endpoint {
 /** A Unix socket of the ingress's host. */
 export interface UnixTarget {
   readonly kind: "unix";
-  /** Absolute. */
+  /** Absolute, without empty parts, "." and "..". */
   readonly path: string;
 }
 
@@ -38,6 +39,8 @@ const maxPathLength = 103;
 const unixPrefix = "unix:";
 const execPrefix = "exec:";
 const udpSuffix = "/udp";
+/** Of a path: an empty part, "." or "..", or a slash at its end. */
+const vainPart = /\/\.{0,2}(?=\/|$)/;
 const execName = /^[\w.-]{1,64}$/;
 
 /**
@@ -76,12 +79,18 @@ export function formatTarget(target: Target): string {
   }
 }
 
-/** Reads the path of a Unix socket: absolute, and short enough. Throws {@link SpecError}. */
+/**
+ * Reads the path of a Unix socket: absolute, short enough, and in its one spelling, so that no rule
+ * is passed by another. Throws {@link SpecError}.
+ */
 export function parsePath(text: string, column: number): string {
   if (!text.startsWith("/")) throw new SpecError(column, "a path of a socket begins with /");
   const isUsable = !text.includes("\0") && new TextEncoder().encode(text).length <= maxPathLength;
   if (!isUsable) throw new SpecError(column, `a socket's path has at most ${maxPathLength} bytes`);
-  return text;
+  const vain = vainPart.exec(text);
+  if (vain === null) return text;
+  const plain = JSON.stringify(posix.resolve(text));
+  throw new SpecError(column + vain.index, `a socket's path has one spelling, write ${plain}`);
 }
 
 /** Reads the name of a command that is offered. Throws {@link SpecError}. */

@@ -71,6 +71,8 @@ Deno.test("a bad spec gets one line with its column and an example", () => {
     ["8080:::1:80", 10],
     ["8080:a b:80", 6],
     ["8080:a\n:80", 6],
+    ["8080:/run//s", 10],
+    ["/run/../s:a:80", 5],
   ];
   for (const [spec, column] of columns) {
     const complaint = complaintAbout(spec);

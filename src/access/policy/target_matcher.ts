@@ -76,8 +76,8 @@ export function targetMatcherOf(
   const hosts = host === undefined && !isOther ? ["*"] : host;
   const matchesHost = hostsMatcherOf(hosts ?? [], { path: [...path, "host"], isAllowing });
   const matchesListen = listenMatcherOf(listen ?? [], [...path, "listen"]);
-  const matchesPath = namesMatcherOf(unix, parsePath, [...path, "unix"]);
-  const matchesExec = namesMatcherOf(exec, parseExecName, [...path, "exec"]);
+  const matchesPath = namesMatcherOf(unix ?? [], parsePath, [...path, "unix"]);
+  const matchesExec = namesMatcherOf(exec ?? [], parseExecPattern, [...path, "exec"]);
   return (target) => {
     const { wanted } = target;
     switch (wanted.kind) {
@@ -190,21 +190,23 @@ function listenMatcherOf(listen: readonly string[], path: KeyPath): (host: strin
   return (host) => matchers.some((matches) => matches(host));
 }
 
-/** Names and paths, in which `*` stands for any characters but a path's climbing up. */
+/** Names and paths, in which `*` stands for any characters. */
 function namesMatcherOf(
-  texts: readonly string[] | undefined,
+  texts: readonly string[],
   parse: (text: string, column: number) => string,
   path: KeyPath,
 ): NameMatcher {
-  for (const text of texts ?? []) {
+  for (const text of texts) {
     try {
-      parse(text.replaceAll("*", "x"), 1);
+      parse(text, 1);
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
       throw new ValueDefect(path, `another (${error.message})`, JSON.stringify(text));
     }
   }
-  const matches = matcherOfPatterns(texts ?? []);
-  const exact = new Set(texts);
-  return (name) => exact.has(name) || (!/(^|\/)\.\.?(\/|$)/.test(name) && matches(name));
+  return matcherOfPatterns(texts);
+}
+
+function parseExecPattern(text: string, column: number): string {
+  return parseExecName(text.replaceAll("*", "x"), column);
 }

@@ -31,6 +31,7 @@ const faults: [text: string, line: number, key: string, expected: string][] = [
   [`${allow}target.port = "90-80"\n`, 3, "rule 1, target.port", "a range"],
   [`${allow}target.port = 80.5\n`, 3, "rule 1, target.port", "a port"],
   [`${allow}target.unix = "run/x"\n`, 3, "rule 1, target.unix", "begins with /"],
+  [`${allow}target.unix = "/run//*"\n`, 3, "rule 1, target.unix", 'write "/run/*"'],
   [`${allow}target.exec = "rm -rf"\n`, 3, "rule 1, target.exec", "letters, digits"],
   [`${allow}target.listen = "example.org"\n`, 3, "rule 1, target.listen", "an address or a range"],
   [`${allow}network = "sctp"\n`, 3, "rule 1, network", '"tcp", "udp"'],
