@@ -95,7 +95,7 @@ export class AccessControl implements Access, AdmittedHandler {
     const allotments = this.#allotmentsOf(admitting.peer, first.limiting);
     if ("reason" in allotments) return this.#refuse(admitting, { ...first, ...allotments });
     const permitted = all.flatMap(({ address, decided }) =>
-      address !== undefined && decided.isAllowed && decided.rule === first.rule ? [address] : []
+      address !== undefined && isAllowedAlike(decided, first) ? [address] : []
     );
     const { clock } = this.#options;
     const request = { ...admitting, addresses: permitted };
@@ -272,6 +272,13 @@ export class AccessControl implements Access, AdmittedHandler {
 }
 
 const noDecision: Decision = { isAllowed: false, rule: undefined, reason: "", limiting: [] };
+
+/** Whether the same rule allows both, and the same limits hold. */
+function isAllowedAlike(one: Decision, other: Decision): boolean {
+  return one.isAllowed && one.rule === other.rule &&
+    one.limiting.length === other.limiting.length &&
+    one.limiting.every((rule, at) => rule === other.limiting[at]);
+}
 
 function heldBy({ rule, dialled }: Admitted): Pick<AuditRecord, "rule" | "dialled"> {
   return { rule, dialled: dialled ?? null };

@@ -54,6 +54,22 @@ Deno.test("addresses that different rules allow are not mixed", async () => {
   deepEqual(admission.isAllowed && admission.addresses, ["203.0.113.5"]);
 });
 
+Deno.test("addresses for which different limits hold are not mixed", async () => {
+  const { access } = await accessOf(`
+    [[rule]]
+    action = "limit"
+    target.host = "10.0.0.0/8"
+    limit.connections = 1
+    ${all}`);
+  const permitted = (...addresses: string[]) => {
+    const { admission } = ask(access, { addresses });
+    return admission.isAllowed && admission.addresses;
+  };
+  deepEqual(permitted("203.0.113.5", "10.0.0.5", "203.0.113.6"), ["203.0.113.5", "203.0.113.6"]);
+  deepEqual(permitted("10.0.0.5", "203.0.113.5", "10.0.0.6"), ["10.0.0.5", "10.0.0.6"]);
+  equal(permitted("10.0.0.5"), false);
+});
+
 Deno.test("a name is resolved only for who could be allowed some address of it", async () => {
   const { access } = await accessOf(`
     [[rule]]
