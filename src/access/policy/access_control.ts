@@ -112,6 +112,7 @@ export class AccessControl implements Access, AdmittedHandler {
   replace(policy: Policy, allows: AllowList = this.#allows): void {
     this.#policy = policy;
     this.#allows = allows;
+    this.#allotments.follow(policy.rules);
     this.#rejudge();
     this.#watchTime();
   }

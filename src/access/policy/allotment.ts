@@ -2,9 +2,10 @@
 import type { FlowDirection } from "../access.ts";
 import type { AccessClock } from "./clock.ts";
 import type { Limits } from "./limits.ts";
+import type { Rule } from "./policy.ts";
 import { RateGate } from "./rate_gate.ts";
 
-/** Allotments that are kept, at most; those that limit bytes in all are kept unused too. */
+/** Allotments that are kept, at most; one of whose bytes in all some are used is kept though idle. */
 const maxAllotmentCount = 4_096;
 
 /** One peer's, by one rule. */
@@ -75,29 +76,36 @@ export class Allotment {
 /** Those of all peers and rules. */
 export class Allotments {
   readonly #clock: AccessClock;
-  readonly #all = new Map<string, Allotment>();
+  readonly #all = new Map<string, { readonly rule: string; readonly allotment: Allotment }>();
 
   constructor(clock: AccessClock) {
     this.#clock = clock;
   }
 
-  /** The one of a rule and a peer, with these limits; undefined where there are too many. */
+  /** The one of a rule with these limits and a peer; undefined where there are too many. */
   of(rule: string, peer: string, limits: Limits): Allotment | undefined {
     const key = `${rule}\0${peer}`;
-    const known = this.#all.get(key);
-    if (known !== undefined) {
-      if (known.limits !== limits) known.setLimits(limits);
-      return known;
-    }
+    const known = this.#all.get(key)?.allotment;
+    if (known !== undefined) return known;
     if (this.#all.size >= maxAllotmentCount && !this.#forgetOne()) return undefined;
     const allotment = new Allotment(limits, this.#clock);
-    this.#all.set(key, allotment);
+    this.#all.set(key, { rule, allotment });
     return allotment;
   }
 
+  /** Other rules hold: what is kept goes by their limits, and that of rules without is forgotten. */
+  follow(rules: readonly Rule[]): void {
+    const limitsByName = new Map(rules.map(({ name, limits }) => [name, limits]));
+    for (const [key, { rule, allotment }] of this.#all) {
+      const limits = limitsByName.get(rule);
+      if (limits === undefined) this.#all.delete(key);
+      else allotment.setLimits(limits);
+    }
+  }
+
   #forgetOne(): boolean {
-    for (const [key, { connectionCount, limits }] of this.#all) {
-      if (connectionCount > 0 || limits.bytes !== undefined) continue;
+    for (const [key, { allotment: { connectionCount, limits, usedLength } }] of this.#all) {
+      if (connectionCount > 0 || (limits.bytes !== undefined && usedLength > 0)) continue;
       this.#all.delete(key);
       return true;
     }

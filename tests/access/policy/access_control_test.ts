@@ -145,6 +145,48 @@ Deno.test("bytes in all are counted over a peer's connections, and end what goes
   ok(grantOf(ask(access, { peer: bob })));
 });
 
+/** So many peers come and go, each of which moves so many bytes; how often one was refused. */
+async function comeAndGo(access: AccessControl, count: number, length: number): Promise<number> {
+  let refusedCount = 0;
+  for (let at = 0; at < count; at++) {
+    const { admission } = ask(access, { peer: certifiedPeer(`runner-${at}`) });
+    if (!admission.isAllowed) refusedCount++;
+    else {
+      await admission.grant.pace?.spend("up", length);
+      admission.grant.release(summary);
+    }
+  }
+  return refusedCount;
+}
+
+Deno.test("peers that have used nothing take no room from others, one that has is kept", async () => {
+  const { access } = await accessOf(`${all}limit.bytes = 100`);
+  const grant = grantOf(ask(access));
+  await grant.pace?.spend("up", 100);
+  grant.release(summary);
+  equal(await comeAndGo(access, 5_000, 0), 0);
+  match(reasonOf(ask(access)), /100 bytes in all/);
+});
+
+Deno.test("what was used of a rule that is gone takes no room", async () => {
+  const { access } = await accessOf(`${all}limit.bytes = 100`);
+  equal(await comeAndGo(access, 4_097, 1), 1);
+  match(reasonOf(ask(access)), /too many peers/);
+  const other = '[[rule]]\nname = "other"\naction = "allow"\nlimit.bytes = 100';
+  access.replace(await policyOf(other));
+  ok(grantOf(ask(access)));
+});
+
+Deno.test("what was used goes on to count where a rule stays", async () => {
+  const { access } = await accessOf(`${all}limit.bytes = 100`);
+  equal(await comeAndGo(access, 1, 80), 0);
+  const peer = certifiedPeer("runner-0");
+  access.replace(await policyOf(`${all}limit.bytes = 80`));
+  match(reasonOf(ask(access, { peer })), /80 bytes in all/);
+  access.replace(await policyOf(`${all}limit.bytes = 90`));
+  ok(grantOf(ask(access, { peer })));
+});
+
 Deno.test("a rate is shared by a peer's connections, each way for itself", async () => {
   const { access, clock } = await accessOf(`
     ${all}
