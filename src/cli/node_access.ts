@@ -8,6 +8,7 @@ import { BadInput } from "../bad_input.ts";
 import { hostAddresses } from "../link/host_addresses.ts";
 import { messageOf } from "../message_of.ts";
 import { AuditLog } from "./audit_log.ts";
+import { NewestRead } from "./newest_read.ts";
 import type { ProxyOptions } from "./proxy_command.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -46,9 +47,10 @@ async function openControl(
   const audit = auditLogPath === undefined ? undefined : new AuditLog(auditLogPath);
   const readPolicy = () =>
     policyPath === undefined ? Promise.resolve(emptyPolicy) : readPolicyFile(policyPath);
+  const policy = new NewestRead(await readPolicy(), readPolicy);
   let rules = new AllowList(allows);
   const access = new AccessControl({
-    policy: await readPolicy(),
+    policy: policy.value,
     allows: rules,
     clock: systemClock,
     ownAddresses: hostAddresses,
@@ -57,14 +59,15 @@ async function openControl(
   onHangUp(async () => {
     audit?.reopen();
     if (policyPath === undefined) return;
-    access.replace(await readPolicy(), rules);
+    await policy.refresh();
+    access.replace(policy.value, rules);
     log.info("the policy is read anew", { event: "policy-reloaded", file: policyPath });
   });
   const prepare = async ({ allows }: Pick<RuleOptions, "allows">) => {
-    const policy = await readPolicy();
+    await policy.refresh();
     return () => {
       rules = new AllowList(allows);
-      access.replace(policy, rules);
+      access.replace(policy.value, rules);
     };
   };
   return { access, prepare };
