@@ -51,8 +51,12 @@ export function timeWindowOf(
   const clock = clocks.of(zone, [...path, "zone"]);
   const weekdays = days === undefined ? undefined : readDays(days, [...path, "days"]);
   const ranges = hours?.map((text) => readHours(text, [...path, "hours"]));
-  const start = from === undefined ? -Infinity : instantOf(from, { clock, isEnd: false });
-  const end = until === undefined ? Infinity : instantOf(until, { clock, isEnd: true });
+  const start = from === undefined
+    ? -Infinity
+    : instantOf(from, { clock, path: [...path, "from"], isEnd: false });
+  const end = until === undefined
+    ? Infinity
+    : instantOf(until, { clock, path: [...path, "until"], isEnd: true });
   if (!(start < end)) throw new ValueDefect([...path, "until"], "a time after from", "an earlier");
   const isWeekly = weekdays !== undefined || ranges !== undefined;
   return {
@@ -113,12 +117,23 @@ function readHours(text: string, path: KeyPath): Hours {
   throw new ValueDefect(path, 'hours such as "09:00-17:30"', JSON.stringify(text));
 }
 
-/** A date without a time is the whole day, in the zone; a time without an offset is in the zone. */
+/**
+ * A date without a time is the whole day, in the zone; a time without an offset is in the zone.
+ * Throws {@link ValueDefect}.
+ */
 function instantOf(
   value: Date,
-  { clock, isEnd }: { readonly clock: WallClock; readonly isEnd: boolean },
+  { clock, path, isEnd }: {
+    readonly clock: WallClock;
+    readonly path: KeyPath;
+    readonly isEnd: boolean;
+  },
 ): number {
   const date = value as TomlDate;
+  if (date.isTime()) {
+    const expected = 'a date, or a date and time (times of each day are hours = "09:00-17:30")';
+    throw new ValueDefect(path, expected, date.toISOString());
+  }
   if (!date.isLocal()) return date.getTime();
   const [day = "", time = "00:00:00"] = date.toISOString().split("T");
   if (!date.isDate() || !isEnd) return clock.instantOf(day, time);

@@ -40,6 +40,8 @@ const faults: [text: string, line: number, key: string, expected: string][] = [
   [`${allow}time.hours = "09:00-24:30"\n`, 3, "rule 1, time.hours", "hours such as"],
   [`${allow}time.zone = "Berlin"\n`, 3, "rule 1, time.zone", "an IANA time zone"],
   [`${allow}time.until = "2026-11-27"\n`, 3, "rule 1, time.until", "without quotes"],
+  [`${allow}time.from = 10:00:00\n`, 3, "rule 1, time.from", "a date, or a date and time"],
+  [`${allow}time.until = 18:00:00\n`, 3, "rule 1, time.until", 'hours = "09:00-17:30"'],
   [
     `${allow}time.from = 2026-11-28\ntime.until = 2026-11-27\n`,
     ...[4, "rule 1, time.until", "a time after from"] as const,
