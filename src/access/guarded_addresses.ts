@@ -14,9 +14,24 @@ import {
 const thisHost = ["127.0.0.0/8", "::1", "0.0.0.0/8", "::"].map(rangeOf);
 const linkLocal = ["169.254.0.0/16", "fe80::/10"].map(rangeOf);
 const groups = ["224.0.0.0/4", "255.255.255.255", "ff00::/8"].map(rangeOf);
-/** Of AWS and others, AWS by IPv6, Alibaba, Google by IPv6. */
-const metadata = ["169.254.169.254", "fd00:ec2::254", "100.100.100.200", "fd20:ce::254"]
-  .map(rangeOf);
+/** Where clouds hand out credentials; others of theirs are link-local, and guarded as that. */
+const metadata = [
+  "169.254.169.254",
+  // AWS: instances, EKS Pod Identity
+  ...["fd00:ec2::254", "fd00:ec2::23"],
+  // Alibaba
+  ...["100.100.100.200", "fd00:100::100:200"],
+  // Google
+  "fd20:ce::254",
+  // Azure's WireServer
+  "168.63.129.16",
+  // Oracle, also its Classic
+  ...["fd00:c1::a9fe:a9fe", "192.0.0.192"],
+  // Scaleway
+  "fd00:42::42",
+  // Akamai
+  "fd00:a9fe:a9fe::1",
+].map(rangeOf);
 const notByName = [...linkLocal, ...groups, ...metadata];
 const guarded = [...thisHost, ...notByName];
 
