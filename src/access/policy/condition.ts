@@ -1,5 +1,10 @@
 /** A rule's `if`: an expression in CEL over peer, target and time, typed when it is read. */
-import { Environment, ParseError, TypeError as CelTypeError } from "@marcbachmann/cel-js";
+import {
+  type ASTNode,
+  Environment,
+  ParseError,
+  TypeError as CelTypeError,
+} from "@marcbachmann/cel-js";
 import { formatTarget } from "../target.ts";
 import type { PeerFacts } from "./peer_matcher.ts";
 import { type KeyPath, ValueDefect } from "./policy_error.ts";
@@ -21,6 +26,18 @@ export interface Condition {
   readonly usesTime: boolean;
 }
 
+/** A call of a method in an expression. */
+interface MethodCall {
+  readonly name: string;
+  /** Where its name is looked for, from 0. */
+  readonly at: number;
+  /** How many macros it is within. */
+  readonly depth: number;
+}
+
+/** What repeats an expression, or what it is bound to; each within another multiplies the work. */
+const macroNames = new Set(["all", "exists", "exists_one", "map", "filter", "bind"]);
+const maxMacroDepth = 2;
 const dayNames = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 const environment = new Environment({
@@ -50,7 +67,7 @@ const environment = new Environment({
 
 /**
  * Reads an expression. Throws {@link ValueDefect} with the column, where it is none, or not a truth
- * value, or asks for regular expressions, which take a time without bound.
+ * value, or may take long: by regular expressions, or macros within macros.
  */
 export function conditionOf(
   expression: string,
@@ -77,15 +94,12 @@ function parse(expression: string, path: KeyPath): (context: Record<string, unkn
     const place = line === 1 ? `column ${column}` : `its line ${line}, column ${column}`;
     return new ValueDefect(path, `a condition in CEL (${place}: ${problem})`, quoted(expression));
   };
-  const regularExpression = /\.\s*matches\s*\(/.exec(expression);
-  if (regularExpression !== null) {
-    throw defect(
-      "matches is not there; use startsWith, endsWith, contains",
-      regularExpression.index,
-    );
-  }
   try {
     const parsed = environment.parse(expression);
+    for (const call of methodCallsIn(parsed.ast)) {
+      const problem = slownessOf(call);
+      if (problem !== undefined) throw defect(problem, call.at);
+    }
     const { valid, type, error } = parsed.check();
     if (!valid) throw defect(error?.summary ?? "it has no type", error?.range?.start ?? 0);
     if (type !== "bool") throw defect(`it is a ${type}, not a truth value`, 0);
@@ -94,6 +108,33 @@ function parse(expression: string, path: KeyPath): (context: Record<string, unkn
     const isCel = error instanceof ParseError || error instanceof CelTypeError;
     throw isCel ? defect(error.summary, error.range?.start ?? 0) : error;
   }
+}
+
+/** What about a call may take long; undefined where nothing. */
+function slownessOf({ name, depth }: MethodCall): string | undefined {
+  if (name === "matches") return "matches is not there; use startsWith, endsWith, contains";
+  if (!macroNames.has(name) || depth < maxMacroDepth) return undefined;
+  return `${name} is within ${depth} other macros; put no more than ${maxMacroDepth} in one another`;
+}
+
+/** The list that a macro goes over is not within it. */
+function* methodCallsIn(node: ASTNode, depth = 0): Generator<MethodCall> {
+  if (node.op !== "rcall") {
+    for (const part of partsOf(node)) yield* methodCallsIn(part, depth);
+    return;
+  }
+  const [name, receiver, operands] = node.args;
+  yield { name, at: receiver.end, depth };
+  yield* methodCallsIn(receiver, depth);
+  const innerDepth = macroNames.has(name) ? depth + 1 : depth;
+  for (const operand of operands) yield* methodCallsIn(operand, innerDepth);
+}
+
+function partsOf({ args }: ASTNode): ASTNode[] {
+  const all: readonly unknown[] = [args].flat(2);
+  return all.filter((part): part is ASTNode =>
+    typeof part === "object" && part !== null && "op" in part
+  );
 }
 
 function quoted(text: string): string {

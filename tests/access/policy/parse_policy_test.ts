@@ -52,6 +52,22 @@ const faults: [text: string, line: number, key: string, expected: string][] = [
   [`${allow}if = "target.port == '80'"\n`, 3, "rule 1, if", "column 1: no such overload"],
   [`${allow}if = '''\ntrue &&\n  x'''\n`, 3, "rule 1, if", "its line 2, column 3"],
   [`${allow}if = "peer.name.matches('(a+)+')"\n`, 3, "rule 1, if", "column 10: matches is not"],
+  [
+    `${allow}if = """peer.name. // x\n matches('(a+)+')"""\n`,
+    ...[3, "rule 1, if", "column 10: matches is not"] as const,
+  ],
+  [
+    `${allow}if = "{'a': [true ? peer.name.matches('a') : false]}.size() > 0"\n`,
+    ...[3, "rule 1, if", "matches is not"] as const,
+  ],
+  [
+    `${allow}if = "[1].all(a, [1].exists(b, [1].map(c, c) == [b]))"\n`,
+    ...[3, "rule 1, if", "column 29: map is within 2 other macros"] as const,
+  ],
+  [
+    `${allow}if = "cel.bind(a, 1, cel.bind(b, a, cel.bind(c, b, c > 0)))"\n`,
+    ...[3, "rule 1, if", "bind is within 2 other macros"] as const,
+  ],
   [`${allow}limit.connections = 0\n`, 3, "rule 1, limit.connections", "a whole number from 1"],
   [`${allow}limit.bytes = "10 gigs"\n`, 3, "rule 1, limit.bytes", '"10 MB"'],
   [`${allow}limit.idle = "forever"\n`, 3, "rule 1, limit.idle", '"15m"'],

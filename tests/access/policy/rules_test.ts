@@ -97,6 +97,9 @@ const allowTable: [body: string, trial: Trial, expected: "allow" | "none"][] = [
   ["if = 'target.address.startsWith(\"203.\")'", web, "allow"],
   ["if = '\"our-ca\" in peer.cas'", { ...web, ...anna }, "allow"],
   ["if = 'peer.pasted'", { ...web, ...anna }, "none"],
+  ["if = '\".matches(\" != peer.name'", { ...web, ...anna }, "allow"],
+  ["if = '[1, 2].filter(a, a > 1).map(a, a + 1).exists(a, a == 3)'", web, "allow"],
+  ["if = '[1].exists(a, [2].exists(b, a < b))'", web, "allow"],
   ["if = 'time.day == \"mon\" && time.hour < 13'", web, "allow"],
   ["time.zone = 'Asia/Tokyo'\nif = 'time.hour == 21'", web, "allow"],
 ];
