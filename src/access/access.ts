@@ -54,7 +54,7 @@ export interface Pace {
   readonly sliceLength: number;
   /** Resolves when so many bytes may be moved; rejects where no more may. */
   spend(direction: FlowDirection, length: number): Promise<void>;
-  /** Nothing will be moved any more: what waits resolves. */
+  /** Nothing will be moved any more: what waits rejects, and so does all that comes. */
   stop(): void;
 }
 

@@ -186,6 +186,27 @@ Deno.test("a measurement goes no faster than its rule lets it, either way", asyn
   equal(clock.timerCount, 0);
 });
 
+Deno.test("a stream that is reset gives its place back, however much of it waits for its pace", async () => {
+  await LogRecorder.start();
+  const { access, clock } = await accessOf(limited("bytes-per-second = 10_000"));
+  const stage = joined({ access });
+  const ports = [];
+  for (let count = 0; count < 16; count++) {
+    const port = await openStream(stage, "upload");
+    const writer = new PatternWriter();
+    while (writer.position < 60_000) writer.sendTo(port.stream);
+    ports.push(port);
+  }
+  while (clock.timerCount === 0) await new Promise((resolve) => setImmediate(resolve));
+  for (const { stream } of ports) stream.reset("enough");
+  await untilReleased(stage);
+  equal(access.admittedCount, 0);
+  equal(clock.timerCount, 0);
+  const next = await openStream(stage, "echo");
+  next.stream.reset("enough");
+  await untilReleased(stage);
+});
+
 Deno.test("serves 16 streams at once, and others again when one has ended", async () => {
   await LogRecorder.start();
   const stage = joined();

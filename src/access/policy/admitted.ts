@@ -40,6 +40,7 @@ export class Admitted implements Grant, Pace {
   #idle = Infinity;
   #cancelIdle: (() => void) | undefined;
   #cancelDuration: (() => void) | undefined;
+  #isStopped = false;
   #isReleased = false;
 
   constructor(
@@ -78,13 +79,16 @@ export class Admitted implements Grant, Pace {
   }
 
   async spend(direction: FlowDirection, length: number): Promise<void> {
-    if (this.endReason !== undefined) throw new Error(this.endReason);
+    this.#refuseWhenOver();
     if (this.#isCounted) this.#count(length);
-    for (const flow of this.#flows[direction].values()) await flow.spend(length);
-    if (this.endReason !== undefined) throw new Error(this.endReason);
+    for (const flow of this.#flows[direction].values()) {
+      await flow.spend(length);
+      this.#refuseWhenOver();
+    }
   }
 
   stop(): void {
+    this.#isStopped = true;
     for (const [, flow] of this.#allFlows()) flow.close();
   }
 
@@ -110,6 +114,11 @@ export class Admitted implements Grant, Pace {
     this.endReason = reason;
     this.request.end(reason);
     this.stop();
+  }
+
+  #refuseWhenOver(): void {
+    if (this.endReason !== undefined) throw new Error(this.endReason);
+    if (this.#isStopped) throw new Error("it is over");
   }
 
   /** A flow at each gate; those at gates that are no longer its own are closed. */
