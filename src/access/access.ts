@@ -45,7 +45,10 @@ export type Admission =
   | { readonly isAllowed: true; readonly addresses: readonly string[]; readonly grant: Grant }
   | { readonly isAllowed: false; readonly reason: string };
 
-/** One direction: "up" is from the peer to the target. */
+/**
+ * One direction: "up" is from the peer to the target; where this node listens for the peer, to who
+ * has connected here.
+ */
 export type FlowDirection = "up" | "down";
 
 /** How fast and how long bytes may flow. */
@@ -62,11 +65,16 @@ export interface Pace {
 export interface GrantSummary {
   /** One line: "finished", or what went wrong. */
   readonly how: string;
-  /** Bytes from the peer to the target. */
+  /** Bytes from the peer to the target, or to who has connected here. */
   readonly up: number;
-  /** Bytes from the target to the peer. */
+  /** Bytes from there to the peer. */
   readonly down: number;
 }
+
+/** Whether one more connection may share what was admitted, and its pace, stopped when it is over. */
+export type Sharing =
+  | { readonly isAllowed: true; readonly pace: Pace | undefined }
+  | { readonly isAllowed: false; readonly reason: string };
 
 /** What an admitted request holds until it is released. */
 export interface Grant {
@@ -76,6 +84,8 @@ export interface Grant {
   readonly content: ContentRule | undefined;
   /** The name of the rule that allows it. */
   readonly rule: string;
+  /** For each connection where one request brings several, as a listener does. */
+  share(): Sharing;
   /** Something within the stream was judged by its content rule; the summary is printable. */
   handleJudged(summary: string, isAllowed: boolean): void;
   /** The target was reached, at `host:port` or a path. */
@@ -99,6 +109,7 @@ export const freeGrant: Grant = {
   pace: undefined,
   content: undefined,
   rule: "",
+  share: () => ({ isAllowed: true, pace: undefined }),
   handleJudged: () => {},
   handleDialled: () => {},
   release: () => {},

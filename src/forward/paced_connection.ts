@@ -1,9 +1,12 @@
-/** A connection to a target, read and written only as fast as its grant lets bytes pass. */
+/** A connection, to a target or of a client, whose bytes move only as fast as its grant lets them. */
 import type { Grant, Pace } from "../access/access.ts";
 import type { Connection } from "../socket/connection.ts";
 
-/** The connection, paced where the grant has a pace. */
-export function pacedConnection(connection: Connection, { pace }: Grant): Connection {
+/** The connection, paced where the grant has a pace. What is written to it is on its way up. */
+export function pacedConnection(
+  connection: Connection,
+  { pace }: Pick<Grant, "pace">,
+): Connection {
   return pace === undefined ? connection : new PacedConnection(connection, pace);
 }
 

@@ -1,12 +1,14 @@
 /** Listening for other nodes: who asks is judged, and what comes goes back over the link it asked on. */
 import { getLogger } from "@logtape/logtape";
-import { type Access, type AccessPeer, freeGrant, type Grant } from "../access/access.ts";
+import type { Access, AccessPeer } from "../access/access.ts";
 import { Budget } from "../budget.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel, Link } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
+import type { Connection } from "../socket/connection.ts";
 import { type Endpoint, SpecError } from "../socket/endpoint.ts";
 import { type RefusalCode, writeControlMessage } from "../tunnel/control_message.ts";
+import { ListenGrant } from "./listen_grant.ts";
 import { parseListenLabel, parseListenRequest, writeListening } from "./reverse_protocol.ts";
 import { serveReversed } from "./reversed_connection.ts";
 import { TcpForward } from "./tcp_forward.ts";
@@ -46,9 +48,9 @@ export class ReverseServer {
       peer: peer.name,
       admit: (wanted, end) =>
         this.#admit(wanted, { link, peer, count: listeningCount(requests), end }),
-      onConnection: (connection, id) =>
+      onConnection: (connection, { id, grant }) =>
         void serveReversed(connection, {
-          ...{ link, id, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
+          ...{ link, id, grant, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
           address: channel.label,
         }),
       onClosed: () => {
@@ -76,7 +78,7 @@ export class ReverseServer {
       readonly count: number;
       readonly end: (reason: string) => void;
     },
-  ): Refusal | Grant {
+  ): Refusal | ListenGrant {
     if (link.state === "draining") return { code: "exhausted", reason: "this link is ending" };
     if (count >= maxListeningCount) {
       const reason = `a link may have ${maxListeningCount} listeners at most`;
@@ -85,7 +87,8 @@ export class ReverseServer {
     const admission = this.#access.admit({
       ...{ peer, wanted: { kind: "listen", ...wanted }, addresses: [], end },
     });
-    return admission.isAllowed ? admission.grant : { code: "denied", reason: admission.reason };
+    if (!admission.isAllowed) return { code: "denied", reason: admission.reason };
+    return new ListenGrant(admission.grant);
   }
 }
 
@@ -101,8 +104,11 @@ interface Refusal {
 interface ListenRequestOptions {
   readonly peer: string;
   /** Admits it, until the reason for its end is told; or refuses. */
-  readonly admit: (wanted: Endpoint, end: (reason: string) => void) => Refusal | Grant;
-  readonly onConnection: (connection: Parameters<typeof serveReversed>[0], id: string) => void;
+  readonly admit: (wanted: Endpoint, end: (reason: string) => void) => Refusal | ListenGrant;
+  readonly onConnection: (
+    connection: Connection,
+    by: { readonly id: string; readonly grant: ListenGrant },
+  ) => void;
   readonly onClosed: () => void;
 }
 
@@ -111,9 +117,8 @@ class ListenRequest {
   readonly #channel: Channel;
   readonly #options: ListenRequestOptions;
   #forward: TcpForward | undefined;
-  /** What it was admitted with. */
-  #grant: Grant = freeGrant;
-  #endReason = "finished";
+  /** What it was admitted with; it outlives the listener for as long as connections do. */
+  #grant: ListenGrant | undefined;
   #isAnswered = false;
   #isClosed = false;
   #releaseTimer: ReturnType<typeof setTimeout> | undefined;
@@ -138,7 +143,7 @@ class ListenRequest {
   }
 
   /** Listens no longer, and closes the channel. A second call does nothing. */
-  close(): void {
+  close(how = "finished"): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#releaseTimer);
@@ -148,15 +153,16 @@ class ListenRequest {
       const { addresses } = this.#forward;
       this.#log("no longer listening on {addresses} for {peer}", "reverse-closed", addresses);
     }
-    this.#grant.release({ how: this.#endReason, up: 0, down: 0 });
+    this.#grant?.release(how);
     this.#options.onClosed();
   }
 
-  /** It is no longer allowed. */
+  /** It is no longer allowed, and neither is what came by it. */
   #end(reason: string): void {
-    this.#endReason = reason;
+    this.#grant?.end(reason);
+    if (this.#isClosed) return;
     this.#refuse({ code: "denied", reason });
-    this.close();
+    this.close(reason);
   }
 
   #handleRequest(text: string): void {
@@ -177,15 +183,18 @@ class ListenRequest {
       if ("code" in admitted) return admitted;
       this.#grant = admitted;
       const { onConnection } = this.#options;
-      this.#forward = new TcpForward(wanted, (connection) => onConnection(connection, id));
+      const by = { id, grant: admitted };
+      this.#forward = new TcpForward(wanted, (connection) => onConnection(connection, by));
       const { addresses } = this.#forward;
-      this.#grant.handleDialled(addresses.join(" and "));
+      admitted.handleBound(addresses);
       this.#log("listening on {addresses} for {peer}", "reverse-bound", addresses);
       this.#channel.sendText(writeListening(addresses));
       return undefined;
     } catch (error) {
       const code = error instanceof SpecError ? "malformed" : "unreachable";
-      return { code, reason: messageOf(error) };
+      const reason = messageOf(error);
+      this.#grant?.release(reason);
+      return { code, reason };
     }
   }
 

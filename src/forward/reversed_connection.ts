@@ -7,6 +7,8 @@ import { messageOf } from "../message_of.ts";
 import type { Connection } from "../socket/connection.ts";
 import { tcpProtocol, TunnelStream } from "../tunnel/tunnel_stream.ts";
 import { formatClient } from "./client_address.ts";
+import type { ListenGrant } from "./listen_grant.ts";
+import { pacedConnection } from "./paced_connection.ts";
 import { relay } from "./relay.ts";
 import { writeReversedLabel } from "./reverse_protocol.ts";
 import { StreamPort } from "./stream_port.ts";
@@ -22,26 +24,35 @@ export interface ReversedOptions {
   readonly peer: string;
   /** Where it is listened, as the other node has asked for it. */
   readonly address: string;
+  /** By which it is listened there. */
+  readonly grant: ListenGrant;
   readonly pool: BufferPool;
   /** What waits for its answer counts one each. */
   readonly waiters: Budget;
 }
 
-/** Joins a client to the node that asked for it, until both ways have ended. Never throws. */
+/**
+ * Joins a client to the node that asked for it, until both ways have ended or its grant has. Never
+ * throws.
+ */
 export async function serveReversed(
-  connection: Connection,
+  client: Connection,
   options: ReversedOptions,
 ): Promise<void> {
-  const { peer, address, pool } = options;
-  const properties = { client: connection.remote, address, peer };
-  const port = open(connection, options);
+  const { peer, address, grant, pool } = options;
+  const properties = { client: client.remote, address, peer };
+  const sharing = grant.share();
+  const connection = sharing.isAllowed ? pacedConnection(client, sharing) : client;
+  const port = sharing.isAllowed ? open(connection, options) : sharing.reason;
   if (typeof port === "string") {
     log.warn("{client} on {address} for {peer}: {problem}", {
       ...{ event: "no-stream", ...properties, problem: port },
     });
     return connection.reset();
   }
+  grant.add(port);
   const { closed, sent, received } = await relay(connection, port, { pool });
+  grant.remove(port, { up: received, down: sent });
   if (closed.how === "refused") {
     const { code, reason } = closed;
     log.warn("{client} on {address} for {peer}: refused by that node: {reason}", {

@@ -1,6 +1,8 @@
 import { equal, match } from "node:assert/strict";
+import { freeGrant } from "../../src/access/access.ts";
 import { Budget } from "../../src/budget.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
+import { ListenGrant } from "../../src/forward/listen_grant.ts";
 import { serveReversed } from "../../src/forward/reversed_connection.ts";
 import { TunnelStream } from "../../src/tunnel/tunnel_stream.ts";
 import { FakeConnection } from "../fakes/fake_connection.ts";
@@ -19,7 +21,8 @@ function stage(limit: number) {
   z.goUp();
   a.goUp();
   const waiters = new Budget(limit);
-  const options = { link: a, id: "ab".repeat(16), peer: "far", address: "localhost:8080" };
+  const grant = new ListenGrant(freeGrant);
+  const options = { link: a, id: "ab".repeat(16), grant, peer: "far", address: "localhost:8080" };
   const serve = () => {
     const connection = new FakeConnection();
     const done = serveReversed(connection, { ...options, pool: new BufferPool(), waiters });

@@ -1,13 +1,9 @@
 /** One request that was admitted, until it is released: what it holds of its limits. */
-import type { Admitting, FlowDirection, Grant, GrantSummary, Pace } from "../access.ts";
+import type { Admitting, Grant, GrantSummary, Sharing } from "../access.ts";
 import type { ContentRule } from "../content_rule.ts";
 import type { Allotment } from "./allotment.ts";
 import type { AccessClock } from "./clock.ts";
-import type { RateFlow, RateGate } from "./rate_gate.ts";
-
-/** Bytes that are moved at once take so long, in ms. */
-const sliceDuration = 20;
-const [minSliceLength, maxSliceLength] = [64, 65_536];
+import { Lane, type LaneOwner } from "./lane.ts";
 
 /** What an admitted request tells its registry. */
 export interface AdmittedHandler {
@@ -17,8 +13,8 @@ export interface AdmittedHandler {
 }
 
 /** One admitted request. */
-export class Admitted implements Grant, Pace {
-  readonly pace: Pace = this;
+export class Admitted implements Grant, LaneOwner {
+  readonly pace: Lane = new Lane(this);
   readonly request: Admitting;
   readonly openedAt: number;
   /** What was dialled: `host:port`, or a path. */
@@ -30,17 +26,13 @@ export class Admitted implements Grant, Pace {
   readonly #clock: AccessClock;
   readonly #handler: AdmittedHandler;
   #allotments: readonly Allotment[] = [];
-  readonly #flows: Record<FlowDirection, Map<RateGate, RateFlow>> = {
-    up: new Map(),
-    down: new Map(),
-  };
-  #sliceLength = Infinity;
+  /** Of connections that share what was admitted. */
+  readonly #shares = new Set<Lane>();
   #isCounted = false;
   #movedAt: number;
   #idle = Infinity;
   #cancelIdle: (() => void) | undefined;
   #cancelDuration: (() => void) | undefined;
-  #isStopped = false;
   #isReleased = false;
 
   constructor(
@@ -61,16 +53,12 @@ export class Admitted implements Grant, Pace {
     this.#movedAt = this.openedAt;
   }
 
-  get sliceLength(): number {
-    return this.#sliceLength;
-  }
-
   /** Counts against these from now on, and against no others. */
   use(allotments: readonly Allotment[]): void {
     for (const each of this.#allotments) if (!allotments.includes(each)) each.connectionCount--;
     for (const each of allotments) if (!this.#allotments.includes(each)) each.handleOpened();
     this.#allotments = allotments;
-    this.#openFlows();
+    for (const lane of this.#lanes()) lane.use(allotments);
     const limits = allotments.map((each) => each.limits);
     this.#isCounted = limits.some(({ bytes, idle }) => bytes !== undefined || idle !== undefined);
     this.#idle = Math.min(...limits.map(({ idle = Infinity }) => idle));
@@ -78,18 +66,20 @@ export class Admitted implements Grant, Pace {
     this.#watchDuration(Math.min(...limits.map(({ duration = Infinity }) => duration)));
   }
 
-  async spend(direction: FlowDirection, length: number): Promise<void> {
-    this.#refuseWhenOver();
-    if (this.#isCounted) this.#count(length);
-    for (const flow of this.#flows[direction].values()) {
-      await flow.spend(length);
-      this.#refuseWhenOver();
+  share(): Sharing {
+    if (this.endReason !== undefined) return { isAllowed: false, reason: this.endReason };
+    const most = Math.min(...this.#allotments.map(({ limits }) => limits.connections ?? Infinity));
+    if (this.#shares.size >= most) {
+      return { isAllowed: false, reason: `at most ${most} connections at once` };
     }
+    const pace = new Lane(this);
+    pace.use(this.#allotments);
+    this.#shares.add(pace);
+    return { isAllowed: true, pace };
   }
 
-  stop(): void {
-    this.#isStopped = true;
-    for (const [, flow] of this.#allFlows()) flow.close();
+  handleStopped(lane: Lane): void {
+    this.#shares.delete(lane);
   }
 
   handleDialled(remote: string): void {
@@ -108,43 +98,8 @@ export class Admitted implements Grant, Pace {
     this.#handler.handleReleased(this, summary);
   }
 
-  /** It is no longer allowed. */
-  end(reason: string): void {
-    if (this.endReason !== undefined || this.#isReleased) return;
-    this.endReason = reason;
-    this.request.end(reason);
-    this.stop();
-  }
-
-  #refuseWhenOver(): void {
-    if (this.endReason !== undefined) throw new Error(this.endReason);
-    if (this.#isStopped) throw new Error("it is over");
-  }
-
-  /** A flow at each gate; those at gates that are no longer its own are closed. */
-  #openFlows(): void {
-    for (const direction of ["up", "down"] as const) {
-      const gates = new Set(this.#allotments.flatMap(({ gates }) => gates[direction] ?? []));
-      const flows = this.#flows[direction];
-      for (const [gate, flow] of flows) {
-        if (gates.has(gate)) continue;
-        flows.delete(gate);
-        flow.close();
-      }
-      for (const gate of gates) if (!flows.has(gate)) flows.set(gate, gate.open());
-    }
-    const rates = this.#allFlows().map(([gate]) => gate.rate);
-    const slice = Math.floor(Math.min(...rates) * sliceDuration / 1_000);
-    this.#sliceLength = rates.length === 0
-      ? Infinity
-      : Math.min(Math.max(slice, minSliceLength), maxSliceLength);
-  }
-
-  #allFlows(): [RateGate, RateFlow][] {
-    return [...this.#flows.up, ...this.#flows.down];
-  }
-
-  #count(length: number): void {
+  count(length: number): void {
+    if (!this.#isCounted) return;
     this.#movedAt = this.#clock.monotonic();
     for (const allotment of this.#allotments) {
       const { bytes = Infinity } = allotment.limits;
@@ -153,6 +108,18 @@ export class Admitted implements Grant, Pace {
       this.end(`the limit of ${bytes} bytes in all is used up`);
       throw new Error(this.endReason);
     }
+  }
+
+  /** It is no longer allowed. */
+  end(reason: string): void {
+    if (this.endReason !== undefined || this.#isReleased) return;
+    this.endReason = reason;
+    this.request.end(reason);
+    for (const lane of this.#lanes()) lane.stop();
+  }
+
+  #lanes(): Lane[] {
+    return [this.pace, ...this.#shares];
   }
 
   #watchIdle(): void {

@@ -88,6 +88,33 @@ Deno.test("a name is resolved only for who could be allowed some address of it",
   equal(asks(anna, "exec:x"), false);
 });
 
+Deno.test("connections that share what was admitted are paced each, and counted together", async () => {
+  const { access, clock } = await accessOf(`${all}limit = { bytes-per-second = 100, bytes = 250 }`);
+  const asked = ask(access);
+  const grant = grantOf(asked);
+  const [one, other] = [grant.share(), grant.share()].map((sharing) =>
+    sharing.isAllowed ? sharing.pace : undefined
+  );
+  const passed: string[] = [];
+  const spend = (pace: typeof one, name: string) =>
+    void pace?.spend("up", 100).then(() => passed.push(name), () => passed.push(`${name} ended`));
+  spend(one, "one");
+  spend(other, "other");
+  await clock.advance(100);
+  deepEqual(passed, ["one"]);
+  one?.stop();
+  await clock.advance(100);
+  deepEqual(passed, ["one"]);
+  await clock.advance(1_000);
+  deepEqual(passed, ["one", "other"]);
+  spend(one, "one");
+  spend(other, "other");
+  await clock.advance(1_000);
+  deepEqual(passed, ["one", "other", "one ended", "other ended"]);
+  match(asked.ended.join(), /the limit of 250 bytes in all is used up/);
+  equal(grant.share().isAllowed, false);
+});
+
 Deno.test("a name that is judged without its address is refused", async () => {
   const { access } = await accessOf(all);
   const judge = (address?: string) =>
