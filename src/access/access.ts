@@ -94,6 +94,14 @@ export interface Grant {
   release(summary: GrantSummary): void;
 }
 
+/** A request that was refused for what no rule says: its words, its name, or this node's room. */
+export interface RefusedRequest {
+  readonly peer: AccessPeer;
+  /** In the peer's own words where they name nothing. */
+  readonly asked: Wanted | string;
+  readonly reason: string;
+}
+
 /** The rules of one node. */
 export interface Access {
   /** Judges, and counts nothing. A name whose address is not told may be refused for that. */
@@ -102,6 +110,8 @@ export interface Access {
   judgeUnresolved(opening: Omit<Opening, "address">): Verdict;
   /** Judges and counts what was resolved; a grant is to be released. */
   admit(admitting: Admitting): Admission;
+  /** A request was refused by whoever asks here, and not by these rules. */
+  handleRefused(refused: RefusedRequest): void;
 }
 
 /** A grant that limits nothing. */

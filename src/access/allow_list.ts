@@ -89,6 +89,9 @@ export class AllowList implements Access {
     return verdict.isAllowed ? { isAllowed: true, addresses: allowed, grant: freeGrant } : verdict;
   }
 
+  /** These rules have no audit. */
+  handleRefused(): void {}
+
   /** The rule that allows it; undefined where none does. */
   ruleFor({ wanted, address }: Opening): AllowRule | undefined {
     return this.#rules.find((rule) => matches(rule, wanted) && mayLeadTo(rule, wanted, address));

@@ -1,5 +1,5 @@
 /** Rules that are replaced while a node runs: each request is judged by one set or the other. */
-import type { Access, Admission, Admitting, Opening, Verdict } from "./access.ts";
+import type { Access, Admission, Admitting, Opening, RefusedRequest, Verdict } from "./access.ts";
 
 /** Holds the rules in force. */
 export class ReplaceableAccess implements Access {
@@ -24,5 +24,9 @@ export class ReplaceableAccess implements Access {
 
   admit(admitting: Admitting): Admission {
     return this.#access.admit(admitting);
+  }
+
+  handleRefused(refused: RefusedRequest): void {
+    this.#access.handleRefused(refused);
   }
 }

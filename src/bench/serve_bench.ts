@@ -92,12 +92,14 @@ export class BenchServer {
     const request = { peer, wanted: { kind: "bench" } } as const;
     const verdict = this.#access.judgeUnresolved(request);
     if (!verdict.isAllowed) return deniedFor(verdict.reason);
+    const refused = (code: RefusalCode, reason: string) => {
+      this.#access.handleRefused({ peer, asked: request.wanted, reason });
+      return { code, reason };
+    };
     const service = services.get(port.stream.label);
-    if (service === undefined) {
-      return { code: "malformed", reason: "this node knows no such measurement" };
-    }
+    if (service === undefined) return refused("malformed", "this node knows no such measurement");
     if (this.#streamCount >= maxStreamCount) {
-      return { code: "exhausted", reason: "this node is being measured by too many: try later" };
+      return refused("exhausted", "this node is being measured by too many: try later");
     }
     const end = (reason: string) => port.stream.reset(reason);
     const admission = this.#access.admit({ ...request, addresses: [], end });

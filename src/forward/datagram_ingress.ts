@@ -76,7 +76,7 @@ export class DatagramIngress {
       log.warn("refused {target} to {peer}: {reason}", {
         ...{
           event: "refused",
-          target: quote(`${channel.label.split(" ")[0]}/udp`),
+          target: quote(nameOf(channel.label)),
           peer: asking.name,
         },
         ...{ code, reason },
@@ -86,9 +86,11 @@ export class DatagramIngress {
     if ("code" in judged) return refuse(judged.code, judged.reason);
     const { target, client } = judged;
     const flow = new IngressFlow(datagrams, { batch: this.#batch, table: this.#tableOf(link) });
+    const { access } = this.#options;
+    let isJudged = false;
     const permit = (addresses: readonly string[]) => {
+      isJudged = true;
       const end = (reason: string) => flow.expire(reason);
-      const { access } = this.#options;
       const admission = access.admit({ peer: asking, wanted: target, addresses, end });
       if (!admission.isAllowed) throw new DialError("denied", admission.reason);
       flow.grant = admission.grant;
@@ -104,8 +106,11 @@ export class DatagramIngress {
       const { code, message } = error instanceof DialError
         ? error
         : new DialError("exhausted", messageOf(error));
-      flow.close();
+      flow.fail(message);
       refuse(code, message);
+    } finally {
+      const reason = flow.endReason;
+      if (!isJudged) access.handleRefused({ peer: asking, asked: target, reason });
     }
   }
 
@@ -119,15 +124,18 @@ export class DatagramIngress {
   }
 
   #judge(label: string, peer: AccessPeer): FlowRequest | { code: RefusalCode; reason: string } {
+    const { access } = this.#options;
     try {
       const { target, client } = parseFlowLabel(label);
       const wanted: UdpTarget = { kind: "udp", ...target };
-      const verdict = this.#options.access.judgeUnresolved({ peer, wanted });
+      const verdict = access.judgeUnresolved({ peer, wanted });
       if (!verdict.isAllowed) return { code: "denied", reason: verdict.reason };
       return { target: wanted, client };
     } catch (error) {
       if (!(error instanceof SpecError)) throw error;
-      return { code: "malformed", reason: error.message };
+      const { message: reason } = error;
+      access.handleRefused({ peer, asked: nameOf(label), reason });
+      return { code: "malformed", reason };
     }
   }
 }
@@ -147,7 +155,7 @@ class IngressFlow implements DatagramHandler, Expiring {
   /** In each direction, whether a datagram waits for its share: others are dropped. */
   readonly #isHeld = { up: false, down: false };
   readonly #moved = { up: 0, down: 0 };
-  #endReason = "finished";
+  #endReason = "given up";
 
   constructor(
     datagrams: DatagramChannel,
@@ -161,6 +169,11 @@ class IngressFlow implements DatagramHandler, Expiring {
       handleClosed: () => this.close(),
     };
     table.add(this);
+  }
+
+  /** How it ended, or would end now. */
+  get endReason(): string {
+    return this.#endReason;
   }
 
   get isClosed(): boolean {
@@ -180,10 +193,10 @@ class IngressFlow implements DatagramHandler, Expiring {
     if (this.isClosed) return;
     const [address] = permit(all);
     if (address === undefined) throw new DialError("unresolved", `${host} has no address`);
-    this.grant.handleDialled(formatEndpoint({ host: address, port }));
     const local = localAddressFor(address);
     const socket = await sockets.bind({ address: local, handler: this, ...userSocket });
     if (this.isClosed) return void socket.close();
+    this.grant.handleDialled(formatEndpoint({ host: address, port }));
     this.#begin({ socket, destination: { address, port } });
   }
 
@@ -198,9 +211,14 @@ class IngressFlow implements DatagramHandler, Expiring {
     this.#route = undefined;
   }
 
-  expire(reason: string): void {
+  /** The same, for a reason; the caller tells the other side. */
+  fail(reason: string): void {
     this.#endReason = reason;
     this.close();
+  }
+
+  expire(reason: string): void {
+    this.fail(reason);
     this.#datagrams.reset(reason);
   }
 
@@ -231,6 +249,7 @@ class IngressFlow implements DatagramHandler, Expiring {
 
   #begin(route: DatagramRoute): void {
     this.#route = route;
+    this.#endReason = "finished";
     for (const datagram of this.#waiting.take()) {
       this.#sendOver(route, datagram, 0, datagram.length);
     }
@@ -264,6 +283,11 @@ class IngressFlow implements DatagramHandler, Expiring {
     if (this.#route === undefined) this.#waiting.add(bytes, start, end);
     else this.#sendOver(this.#route, bytes, start, end);
   }
+}
+
+/** A flow's target as its peer wrote it. */
+function nameOf(label: string): string {
+  return `${label.split(" ")[0]}/udp`;
 }
 
 /** What is for this host alone is not heard from others. */

@@ -1,6 +1,6 @@
 /** Listening for other nodes: who asks is judged, and what comes goes back over the link it asked on. */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer } from "../access/access.ts";
+import type { Access, AccessPeer, RefusedRequest } from "../access/access.ts";
 import { Budget } from "../budget.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel, Link } from "../link/link.ts";
@@ -46,8 +46,8 @@ export class ReverseServer {
     const requests = this.#requests.get(link) ?? new Set();
     const request = new ListenRequest(channel, {
       peer: peer.name,
-      admit: (wanted, end) =>
-        this.#admit(wanted, { link, peer, count: listeningCount(requests), end }),
+      admit: (end) =>
+        this.#admit(channel.label, { link, peer, count: listeningCount(requests), end }),
       onConnection: (connection, { id, grant }) =>
         void serveReversed(connection, {
           ...{ link, id, grant, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
@@ -73,23 +73,47 @@ export class ReverseServer {
   }
 
   #admit(
-    wanted: Endpoint,
+    label: string,
     { link, peer, count, end }: ReverseClient & {
       readonly count: number;
       readonly end: (reason: string) => void;
     },
-  ): Refusal | ListenGrant {
-    if (link.state === "draining") return { code: "exhausted", reason: "this link is ending" };
-    if (count >= maxListeningCount) {
-      const reason = `a link may have ${maxListeningCount} listeners at most`;
-      return { code: "exhausted", reason };
+  ): Refusal | Admitted {
+    const address = readAddress(label);
+    if ("problem" in address) {
+      const { problem: reason } = address;
+      return this.#refuse("malformed", { peer, asked: `listen:${label}`, reason });
     }
-    const admission = this.#access.admit({
-      ...{ peer, wanted: { kind: "listen", ...wanted }, addresses: [], end },
-    });
+    const wanted = { kind: "listen", ...address } as const;
+    const obstacle = obstacleOf(link, count);
+    if (obstacle !== undefined) {
+      return this.#refuse("exhausted", { peer, asked: wanted, reason: obstacle });
+    }
+    const admission = this.#access.admit({ peer, wanted, addresses: [], end });
     if (!admission.isAllowed) return { code: "denied", reason: admission.reason };
-    return new ListenGrant(admission.grant);
+    return { address, grant: new ListenGrant(admission.grant) };
   }
+
+  #refuse(code: RefusalCode, refused: RefusedRequest): Refusal {
+    this.#access.handleRefused(refused);
+    return { code, reason: refused.reason };
+  }
+}
+
+function readAddress(label: string): Endpoint | { readonly problem: string } {
+  try {
+    return parseListenLabel(label);
+  } catch (error) {
+    if (!(error instanceof SpecError)) throw error;
+    return { problem: error.message };
+  }
+}
+
+/** Why a link may have no further listener now; undefined where it may. */
+function obstacleOf(link: Link, count: number): string | undefined {
+  if (link.state === "draining") return "this link is ending";
+  if (count < maxListeningCount) return undefined;
+  return `a link may have ${maxListeningCount} listeners at most`;
 }
 
 function listeningCount(requests: ReadonlySet<ListenRequest>): number {
@@ -101,10 +125,16 @@ interface Refusal {
   readonly reason: string;
 }
 
+/** What may be listened on. */
+interface Admitted {
+  readonly address: Endpoint;
+  readonly grant: ListenGrant;
+}
+
 interface ListenRequestOptions {
   readonly peer: string;
   /** Admits it, until the reason for its end is told; or refuses. */
-  readonly admit: (wanted: Endpoint, end: (reason: string) => void) => Refusal | ListenGrant;
+  readonly admit: (end: (reason: string) => void) => Refusal | Admitted;
   readonly onConnection: (
     connection: Connection,
     by: { readonly id: string; readonly grant: ListenGrant },
@@ -177,24 +207,25 @@ class ListenRequest {
   }
 
   #listen(id: string): Refusal | undefined {
+    const { admit, onConnection } = this.#options;
+    const admitted = admit((reason) => this.#end(reason));
+    if ("code" in admitted) return admitted;
+    const { address, grant } = admitted;
+    this.#grant = grant;
     try {
-      const wanted = parseListenLabel(this.#channel.label);
-      const admitted = this.#options.admit(wanted, (reason) => this.#end(reason));
-      if ("code" in admitted) return admitted;
-      this.#grant = admitted;
-      const { onConnection } = this.#options;
-      const by = { id, grant: admitted };
-      this.#forward = new TcpForward(wanted, (connection) => onConnection(connection, by));
+      this.#forward = new TcpForward(
+        address,
+        (connection) => onConnection(connection, { id, grant }),
+      );
       const { addresses } = this.#forward;
-      admitted.handleBound(addresses);
+      grant.handleBound(addresses);
       this.#log("listening on {addresses} for {peer}", "reverse-bound", addresses);
       this.#channel.sendText(writeListening(addresses));
       return undefined;
     } catch (error) {
-      const code = error instanceof SpecError ? "malformed" : "unreachable";
       const reason = messageOf(error);
-      this.#grant?.release(reason);
-      return { code, reason };
+      grant.release(reason);
+      return { code: "unreachable", reason };
     }
   }
 

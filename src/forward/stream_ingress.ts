@@ -6,6 +6,7 @@ import {
   type Admission,
   freeGrant,
   type Grant,
+  type GrantSummary,
 } from "../access/access.ts";
 import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
@@ -79,7 +80,7 @@ export async function serveStreamChannel(
     how = message;
     refuse(port, { peer, target, code, reason: message });
   } finally {
-    admitting.grant.release({ how, up: moved.received, down: moved.sent });
+    admitting.release({ how, up: moved.received, down: moved.sent });
   }
 }
 
@@ -149,21 +150,34 @@ class AdmittedDial {
     if (this.#admission.isAllowed) return this.#admission.addresses;
     throw new DialError("denied", this.#admission.reason);
   }
+
+  /** It is over; what came to no judgment, as its name has no address, was refused by that. */
+  release(summary: GrantSummary): void {
+    const { access, peer } = this.#options;
+    const { target: asked, isReversed } = this.#judged;
+    const isJudged = isReversed || this.#admission !== undefined;
+    if (!isJudged) access.handleRefused({ peer, asked, reason: summary.how });
+    this.grant.release(summary);
+  }
 }
 
 function judge(
   channel: Channel,
   { access, peer, reversedTarget }: StreamIngressOptions,
 ): Judged | { code: RefusalCode; reason: string } {
+  const refused = (code: RefusalCode, reason: string) => {
+    access.handleRefused({ peer, asked: channel.label, reason });
+    return { code, reason };
+  };
   if (channel.protocol !== tcpProtocol) {
-    return { code: "malformed", reason: `this node does not speak ${quote(channel.protocol)}` };
+    return refused("malformed", `this node does not speak ${quote(channel.protocol)}`);
   }
   const id = parseReversedLabel(channel.label);
   if (id !== undefined) {
     // This node asked for it: that is the permission, for this target alone.
     const target = reversedTarget?.(id);
     if (target !== undefined) return { target, isReversed: true };
-    return { code: "denied", reason: "this node asked for nothing such" };
+    return refused("denied", "this node asked for nothing such");
   }
   try {
     const target = parseStreamTarget(channel.label);
@@ -172,7 +186,7 @@ function judge(
     return { code: "denied", reason: verdict.reason };
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
-    return { code: "malformed", reason: error.message };
+    return refused("malformed", error.message);
   }
 }
 

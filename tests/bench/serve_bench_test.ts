@@ -161,6 +161,23 @@ Deno.test("its rule limits a measurement, and the audit has each open, refusal a
   equal(access.admittedCount, 0);
 });
 
+Deno.test("what is no measurement, and what is one too many, is refused in the audit", async () => {
+  await LogRecorder.start();
+  const { access, records } = await accessOf(limited("connections = 20"));
+  const stage = joined({ access });
+  await endOf(stage, "weather");
+  const ports = [];
+  for (let count = 0; count < 16; count++) ports.push(await openStream(stage, "echo"));
+  await endOf(stage, "echo");
+  for (const { stream } of ports) stream.reset("done");
+  await untilReleased(stage);
+  const refused = records.filter(({ event }) => event === "refused");
+  deepEqual(refused.map(({ target, reason }) => [target, reason]), [
+    ["bench", "this node knows no such measurement"],
+    ["bench", "this node is being measured by too many: try later"],
+  ]);
+});
+
 Deno.test("a measurement goes no faster than its rule lets it, either way", async () => {
   await LogRecorder.start();
   const { access, clock, records } = await accessOf(limited("bytes-per-second = 100_000"));

@@ -1,7 +1,13 @@
-import { equal, match, ok, rejects } from "node:assert/strict";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { BufferPool } from "../../src/buffer_pool.ts";
+import { DatagramIngress } from "../../src/forward/datagram_ingress.ts";
 import { openStreamForward } from "../../src/forward/open_forward.ts";
 import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
+import { BindError } from "../../src/socket/datagram.ts";
+import { udpProtocol } from "../../src/tunnel/datagram_channel.ts";
+import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
+import { channelPair } from "../fakes/channel_pair.ts";
+import { FakeDatagramSockets } from "../fakes/datagram_sockets.ts";
 import { accessOf, certifiedPeer, policyOf } from "../fakes/policies.ts";
 import { linkPair } from "../fakes/link_pair.ts";
 import { LogRecorder } from "../fakes/log_recorder.ts";
@@ -62,6 +68,73 @@ Deno.test("what no rule allows is refused with the reason, before a name is reso
   });
   match(`${(await log.next("refused")).properties.reason}`, /no rule allows it/);
   equal(stage.records[0]?.event, "refused");
+});
+
+/** What is asked by these labels, over one link to a node with this policy, is told in its audit. */
+async function auditOf(
+  labels: readonly string[],
+  { policy, protocol = tcpProtocol, sockets = new FakeDatagramSockets() }: {
+    readonly policy: string;
+    readonly protocol?: string;
+    readonly sockets?: FakeDatagramSockets;
+  },
+) {
+  const { access, records } = await accessOf(policy);
+  const flows = new DatagramIngress({ access, pool, sockets: () => Promise.resolve(sockets) });
+  for (const label of labels) {
+    const { a, z } = channelPair({ label, protocol, pace: "microtask" });
+    const { promise: refused, resolve } = Promise.withResolvers<string>();
+    a.handler = {
+      handleBinary: () => {},
+      handleText: resolve,
+      handleWritable: () => {},
+      handleClosed: () => {},
+    };
+    if (protocol === udpProtocol) void flows.serve(z, { peer: anna, link: flows });
+    else void serveStreamChannel(z, { access, peer: anna, pool });
+    match(await refused, /"refused"/);
+    a.close();
+  }
+  equal(access.admittedCount, 0);
+  return records.map(({ event, target, reason }) => [event, target, reason]);
+}
+
+const anyTarget = '[[rule]]\nname = "all"\naction = "allow"\n';
+
+Deno.test("a stream that is refused before it is judged is in the audit", async () => {
+  await LogRecorder.start();
+  const reversed = `reverse:${"0".repeat(32)}`;
+  const labels = ["nowhere.invalid:22", reversed, "bad label", "[::1"];
+  deepEqual(await auditOf(labels, { policy: anyTarget }), [
+    ["refused", "nowhere.invalid:22", "nowhere.invalid does not resolve"],
+    ["refused", reversed, "this node asked for nothing such"],
+    ["refused", "bad label", "a port is missing (host:port)"],
+    ["refused", "[::1", 'a "[" without its "]"'],
+  ]);
+  deepEqual(await auditOf(["10.0.0.5:80"], { policy: anyTarget, protocol: "other/1" }), [
+    ["refused", "10.0.0.5:80", "this node does not speak other/1"],
+  ]);
+});
+
+Deno.test("a flow of datagrams that is refused before it is judged is in the audit", async () => {
+  await LogRecorder.start();
+  const labels = ["nowhere.invalid:53", "bad", "10.0.0.5:53 name:1"];
+  deepEqual(await auditOf(labels, { policy: anyTarget, protocol: udpProtocol }), [
+    ["refused", "nowhere.invalid:53/udp", "nowhere.invalid does not resolve"],
+    ["refused", "bad/udp", "a port is missing (host:port)"],
+    ["refused", "10.0.0.5:53/udp", "the client is no address"],
+  ]);
+});
+
+Deno.test("a flow that gets no socket is refused for that in the audit", async () => {
+  await LogRecorder.start();
+  const sockets = new FakeDatagramSockets();
+  sockets.bindError = new BindError("failed", { address: "0.0.0.0" }, "EMFILE");
+  const policy = anyTarget;
+  const [told, ...more] = await auditOf(["10.0.0.5:53"], {
+    ...{ policy, protocol: udpProtocol, sockets },
+  });
+  deepEqual([told, more], [["refused", "10.0.0.5:53/udp", sockets.bindError.message], []]);
 });
 
 Deno.test("a new policy ends what it does not allow, and the other node is told why", async () => {

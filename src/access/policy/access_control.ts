@@ -11,6 +11,7 @@ import type {
   Admitting,
   GrantSummary,
   Opening,
+  RefusedRequest,
   Verdict,
   Wanted,
 } from "../access.ts";
@@ -19,7 +20,7 @@ import { type AllowList, formatAllowRule } from "../allow_list.ts";
 import { formatTarget } from "../target.ts";
 import { Admitted, type AdmittedHandler } from "./admitted.ts";
 import { type Allotment, Allotments } from "./allotment.ts";
-import type { AuditRecord, AuditSink } from "./audit_record.ts";
+import { type AuditRecord, type AuditSink, printableWords } from "./audit_record.ts";
 import type { AccessClock } from "./clock.ts";
 import { peerFactsOf } from "./peer_matcher.ts";
 import type { Decision, Policy, Rule } from "./policy.ts";
@@ -44,6 +45,9 @@ export interface AccessControlOptions {
 }
 
 type Request = Pick<Opening, "peer" | "wanted">;
+
+/** What was wanted is text where it names nothing. */
+type AuditedRequest = Pick<Request, "peer"> & { readonly wanted: Wanted | string };
 
 /** The rules of one node. */
 export class AccessControl implements Access, AdmittedHandler {
@@ -106,6 +110,11 @@ export class AccessControl implements Access, AdmittedHandler {
     this.#admitted.add(admitted);
     if (this.#cancelTick === undefined) this.#watchTime();
     return { isAllowed: true, addresses: permitted, grant: admitted };
+  }
+
+  handleRefused({ peer, asked, reason }: RefusedRequest): void {
+    const wanted = typeof asked === "string" ? printableWords(asked) : asked;
+    this.#auditRefusal({ peer, wanted }, { rule: undefined, reason: printableWords(reason) });
   }
 
   /** Other rules hold from now on; what they do not allow ends. */
@@ -253,12 +262,15 @@ export class AccessControl implements Access, AdmittedHandler {
     return this.#own;
   }
 
-  #auditRefusal(request: Request, { rule, reason }: Pick<Decision, "rule" | "reason">): void {
+  #auditRefusal(
+    request: AuditedRequest,
+    { rule, reason }: Pick<Decision, "rule" | "reason">,
+  ): void {
     this.#audit(request, { event: "refused", rule: rule ?? null, dialled: null, reason });
   }
 
   #audit(
-    { peer, wanted }: Request,
+    { peer, wanted }: AuditedRequest,
     rest: Omit<AuditRecord, "time" | "peer" | "key" | "target">,
   ): void {
     const { audit, clock } = this.#options;
@@ -293,7 +305,8 @@ function keyOf(peer: AccessPeer): string {
 }
 
 /** What was asked for, on one line. */
-function nameOf(wanted: Wanted): string {
+function nameOf(wanted: Wanted | string): string {
+  if (typeof wanted === "string") return wanted;
   if (wanted.kind === "bench") return "bench";
   return wanted.kind === "listen" ? `listen:${formatEndpoint(wanted)}` : formatTarget(wanted);
 }

@@ -27,5 +27,14 @@ export interface AuditRecord {
   readonly duration?: number;
 }
 
+/** Longer words of a peer are cut, in characters. */
+const maxWordsLength = 256;
+
+/** What a peer wrote, for a record: bounded, one line, nothing that a terminal would obey. */
+export function printableWords(text: string): string {
+  const words = text.slice(0, maxWordsLength).replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, " ");
+  return words.toWellFormed();
+}
+
 /** Takes records; what cannot be written is its own affair. */
 export type AuditSink = (record: AuditRecord) => void;

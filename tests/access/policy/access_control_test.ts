@@ -421,3 +421,15 @@ Deno.test("each open, refusal and close is a line: who, what, by which rule, how
   ]);
   equal(records[1]?.time, "2026-11-23T09:00:01.500Z");
 });
+
+Deno.test("what is refused for its words is a line, in words that are bounded and printable", async () => {
+  const { access, records } = await accessOf(all);
+  const asked = `reverse:\x1b[2J\u009b\n\u202e${"x".repeat(1_000)}`;
+  access.handleRefused({ peer: anna, asked, reason: "no\nsuch" });
+  access.handleRefused({ peer: anna, asked: { kind: "bench" }, reason: "too many" });
+  const told = records.map(({ event, rule, target, reason }) => [event, rule, target, reason]);
+  deepEqual(told, [
+    ["refused", null, `reverse: [2J   ${"x".repeat(256 - 15)}`, "no such"],
+    ["refused", null, "bench", "too many"],
+  ]);
+});
