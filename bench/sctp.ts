@@ -98,6 +98,7 @@ const openWindow: CongestionControl = {
   handleLoss: () => {},
   handleTimeout: () => {},
   handleIdle: () => {},
+  handlePathChange: () => {},
   setPieceLength: () => {},
 };
 
