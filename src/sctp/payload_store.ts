@@ -28,6 +28,11 @@ interface Block {
   usedCount: number;
 }
 
+/** The memory that a piece of so many bytes takes up, in bytes. */
+export function placeLengthOf(length: number): number {
+  return placeLengths.find((placeLength) => length <= placeLength) ?? blockLength;
+}
+
 /** Places for pieces: one store serves all associations of a process. */
 export class PayloadStore {
   readonly #pool: BufferPool;

@@ -108,6 +108,25 @@ for (const [name, flood] of Object.entries(floods)) {
   });
 }
 
+for (const length of [1, 129, 1_409]) {
+  Deno.test(`S20: pieces of ${length} bytes fill the window by the memory that they take up`, () => {
+    const pair = connectedPair({ seed: 6, config: { receiveWindow, initialTsn: 1_000 } });
+    const wire = new OnPath(pair);
+    sendText(pair, "a", "x");
+    sendText(pair, "z", "x");
+    pair.runFor(100);
+    pair.zToA.cut();
+    let count = 0;
+    for (; pair.z.association.heldLength < receiveWindow - 4_096; count++) {
+      const [tsn, messageNumber] = [1_001 + count, 2 + count];
+      const text = "x".repeat(length);
+      wire.inject("z", dataChunk({ tsn, isInterleaved: true, messageNumber, text }));
+      ok(count < receiveWindow / 500, `${count} pieces are held`);
+    }
+    ok(pair.z.store.heldLength <= 4 * receiveWindow, `they take up ${pair.z.store.heldLength}`);
+  });
+}
+
 Deno.test("S20: one packet with 300 chunks that ask for answers gets few of them", () => {
   const pair = connectedPair({ seed: 2 });
   const wire = new OnPath(pair);

@@ -306,6 +306,12 @@ const DATA: RemovalGroup = {
     },
     {
       row: "S20",
+      file: "rx/held_pieces.ts",
+      check: "return Math.max(length + pieceOverhead, least);",
+      without: "return length + pieceOverhead;",
+    },
+    {
+      row: "S20",
       file: "outbox.ts",
       check: "if (this.#control.length < maxControlCount) ",
       without: "",

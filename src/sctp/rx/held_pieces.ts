@@ -5,10 +5,14 @@
 import type { Instant } from "../../sans_io.ts";
 import type { DataFields } from "../packet/data_chunk.ts";
 import { dataFlags } from "../packet/data_chunk.ts";
-import type { PayloadStore, PieceHandle } from "../payload_store.ts";
+import { type PayloadStore, type PieceHandle, placeLengthOf } from "../payload_store.ts";
 
 /** What a piece counts beyond its user data against the receive window, in bytes. */
-export const pieceOverhead = 64;
+const pieceOverhead = 64;
+/** What a piece counts at least: about the memory that one of few bytes takes up. */
+const minPieceCost = 512;
+/** No piece takes up more than so many times what it counts. */
+const maxPlacePerCost = 4;
 
 /** What a piece says of itself. */
 export type PieceHeader = Pick<
@@ -78,6 +82,12 @@ export function appendRun(run: Piece, following: Piece): void {
   run.runLength += following.runLength;
 }
 
+/** What a piece with so much user data counts against the receive window, in bytes. */
+export function pieceCost(length: number): number {
+  const least = Math.max(minPieceCost, placeLengthOf(length) / maxPlacePerCost);
+  return Math.max(length + pieceOverhead, least);
+}
+
 /** Holds pieces and frees them. */
 export class HeldPieces {
   readonly #store: PayloadStore;
@@ -87,7 +97,7 @@ export class HeldPieces {
     this.#store = store;
   }
 
-  /** User data and overhead of all that is held, in bytes. */
+  /** What all that is held counts, in bytes: user data and overhead. */
   get heldLength(): number {
     return this.#heldLength;
   }
@@ -96,7 +106,7 @@ export class HeldPieces {
   hold(fields: DataFields, bytes: Uint8Array): Piece {
     const handle = this.#store.hold(bytes, fields.payloadStart, fields.payloadEnd);
     const piece = new Piece(fields, handle);
-    this.#heldLength += piece.length + pieceOverhead;
+    this.#heldLength += pieceCost(piece.length);
     return piece;
   }
 
@@ -104,7 +114,7 @@ export class HeldPieces {
   free(run: Piece, now: Instant): void {
     for (let piece: Piece | undefined = run; piece !== undefined; piece = piece.next) {
       this.#store.free(piece.handle, now);
-      this.#heldLength -= piece.length + pieceOverhead;
+      this.#heldLength -= pieceCost(piece.length);
     }
   }
 }

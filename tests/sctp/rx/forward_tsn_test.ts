@@ -1,5 +1,6 @@
 import { deepEqual, equal } from "node:assert/strict";
 import type { SkippedMessage } from "../../../src/sctp/packet/forward_tsn_chunk.ts";
+import { pieceCost } from "../../../src/sctp/rx/held_pieces.ts";
 import { ReassemblyHarness } from "./reassembly_harness.ts";
 
 function ordered(streamId: number, messageNumber: number): SkippedMessage {
@@ -37,7 +38,7 @@ for (const isInterleaved of [false, true]) {
     harness.giveAll({ tsn: 5, number: 0, flags: "B", text: "lost" });
     harness.giveAll({ tsn: 9, number: 1, fsn: 0, flags: "B", text: "ne" });
     harness.forward(4, ordered(1, 0));
-    equal(harness.reassembly.heldLength, 2 + 64);
+    equal(harness.reassembly.heldLength, pieceCost(2));
     harness.giveAll({ tsn: 10, number: 1, fsn: 1, flags: "E", text: "xt" });
     deepEqual(harness.takeTexts(), ["1:next"]);
     checkEmpty(harness);

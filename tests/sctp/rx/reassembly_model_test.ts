@@ -1,5 +1,6 @@
 /** Reassembly against a plain model of what has to be delivered when. */
 import { deepEqual, equal, ok } from "node:assert/strict";
+import { pieceCost } from "../../../src/sctp/rx/held_pieces.ts";
 import { ReceivedTsns } from "../../../src/sctp/rx/received_tsns.ts";
 import { seededRandom } from "../../dtls/seeded_random.ts";
 import {
@@ -11,8 +12,6 @@ import {
   shuffleWithin,
 } from "./random_messages.ts";
 import { ReassemblyHarness } from "./reassembly_harness.ts";
-
-const overhead = 64;
 
 /** Which messages are due, by looking at all of them each time. */
 class NaiveReassembly {
@@ -43,7 +42,7 @@ class NaiveReassembly {
   get heldLength(): number {
     return [...this.#come]
       .filter(({ message }) => !this.#delivered.has(message))
-      .reduce((sum, { text }) => sum + text.length + overhead, 0);
+      .reduce((sum, { text }) => sum + pieceCost(text.length), 0);
   }
 
   #isComplete(message: SentMessage): boolean {

@@ -1,6 +1,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { createDataFields, dataFlags } from "../../../src/sctp/packet/data_chunk.ts";
 import { maxPieceLength } from "../../../src/sctp/payload_store.ts";
+import { pieceCost } from "../../../src/sctp/rx/held_pieces.ts";
 import { ReassemblyHarness, type SentPiece } from "./reassembly_harness.ts";
 
 /** Pieces with TSNs that count up from one. */
@@ -58,7 +59,7 @@ for (const isInterleaved of [false, true]) {
       { tsn: 13, streamId: 2, number: 0, flags: "BE", text: "x" },
     );
     deepEqual(harness.takeTexts(), ["2:x"]);
-    equal(harness.reassembly.heldLength, 2 + 2 * 64);
+    equal(harness.reassembly.heldLength, 2 * pieceCost(1));
     harness.giveAll({ tsn: 10, number: 0, flags: "BE", text: "a" });
     deepEqual(harness.takeTexts(), ["1:a", "1:b", "1:c"]);
     checkEmpty(harness);
@@ -215,7 +216,7 @@ for (const isInterleaved of [false, true]) {
     harness.giveAll({ tsn: 2, number: 1, flags: "BE", text: "b" });
     harness.giveAll(...threePieces(3, { number: 2 }));
     harness.giveAll({ tsn: 1, number: 0, flags: "BE", text: "a" });
-    deepEqual(held, [4 + 4 * 64, 4 + 4 * 64, 3 + 3 * 64]);
+    deepEqual(held, [4, 4, 3].map((count) => count * pieceCost(1)));
     checkEmpty(harness);
   });
 }
