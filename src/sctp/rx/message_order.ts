@@ -4,9 +4,9 @@
  */
 import { add16, add32, distance16, distance32 } from "../serial.ts";
 import type { Piece } from "./held_pieces.ts";
-
-/** Takes a message that waits no more. */
-export type HandOver = (message: Piece) => void;
+import { allMessages, endOf, takeMessages } from "./message_range.ts";
+import { compareMessages } from "./piece_order.ts";
+import { SortedRuns } from "./sorted_runs.ts";
 
 /** Unordered messages that come so far after those given up show that these are long forgotten. */
 const maxUnorderedDistance = 2 ** 30;
@@ -17,24 +17,31 @@ export class MessageOrder {
   #initialNumber: number;
   /** What each stream goes on with, where that is not the initial number. */
   readonly #nextNumbers = new Map<number, number>();
-  /** By stream, then by number: complete messages whose turn has not come. */
-  readonly #waiting = new Map<number, Map<number, Piece>>();
+  /** Complete messages whose turn has not come. */
+  readonly #waiting = new SortedRuns(compareMessages);
   /** By stream: the last of its unordered messages that was given up. */
   readonly #unorderedGivenUp = new Map<number, number>();
 
   constructor(isInterleaved: boolean, initialNumber: number) {
     this.#isInterleaved = isInterleaved;
-    this.#initialNumber = initialNumber;
+    this.#initialNumber = isInterleaved ? add32(initialNumber, 0) : add16(initialNumber, 0);
   }
 
   /** Whether messages of any stream wait. */
   get hasWaiting(): boolean {
-    return this.#waiting.size > 0;
+    return !this.#waiting.isEmpty;
   }
 
   /** How far `to` is after `from`; negative where it is before. */
   distance(from: number, to: number): number {
     return this.#isInterleaved ? distance32(from, to) : distance16(from, to);
+  }
+
+  /** The first of all numbers that are not after one. */
+  firstUpTo(messageNumber: number): number {
+    return this.#isInterleaved
+      ? add32(messageNumber, 1 - 2 ** 31)
+      : add16(messageNumber, 1 - 2 ** 15);
   }
 
   /** 0 for the message that its stream goes on with, more for later ones, less for past ones. */
@@ -60,14 +67,12 @@ export class MessageOrder {
 
   /** Whether a complete message waits. */
   isWaiting(streamId: number, messageNumber: number): boolean {
-    return this.#waiting.get(streamId)?.has(messageNumber) ?? false;
+    return this.#waitingOne(streamId, messageNumber) !== undefined;
   }
 
   /** Lets a complete message wait for its turn. */
   wait(message: Piece): void {
-    const waiting = this.#waiting.get(message.streamId);
-    if (waiting !== undefined) waiting.set(message.messageNumber, message);
-    else this.#waiting.set(message.streamId, new Map([[message.messageNumber, message]]));
+    this.#waiting.add(message);
   }
 
   /** Lets the stream go on after a message. */
@@ -79,45 +84,42 @@ export class MessageOrder {
   /** Takes the message that a stream goes on with, if it waits; the next one is then on. */
   takeNext(streamId: number): Piece | undefined {
     const messageNumber = this.#nextNumber(streamId);
-    const message = this.#take(streamId, messageNumber);
-    if (message !== undefined) this.passOver(streamId, messageNumber);
+    const message = this.#waitingOne(streamId, messageNumber);
+    if (message === undefined) return undefined;
+    this.#waiting.remove(message);
+    this.passOver(streamId, messageNumber);
     return message;
   }
 
   /** Takes all messages of a stream that wait, up to a number, in order. */
   takeUpTo(streamId: number, messageNumber: number): Piece[] {
-    const next = this.#nextNumber(streamId);
-    const numbers = [...this.#waiting.get(streamId)?.keys() ?? []]
-      .filter((number) => this.distance(number, messageNumber) >= 0)
-      .sort((one, other) => this.distance(next, one) - this.distance(next, other));
-    return numbers.flatMap((number) => this.#take(streamId, number) ?? []);
+    const from = this.#nextNumber(streamId);
+    return takeMessages(this.#waiting, { streamId, isUnordered: false, from, to: messageNumber });
   }
 
-  /** Starts streams (undefined: all) with number 0 again, and hands over what waits in them. */
-  reset(streamIds: Iterable<number> | undefined, handOver: HandOver): void {
-    for (const streamId of streamIds ?? [...this.#waiting.keys()]) {
-      this.#waiting.get(streamId)?.forEach(handOver);
-      this.#waiting.delete(streamId);
-      this.#unorderedGivenUp.delete(streamId);
-      if (this.#initialNumber === 0) this.#nextNumbers.delete(streamId);
-      else this.#nextNumbers.set(streamId, 0);
-    }
-    if (streamIds !== undefined) return;
+  /** Starts a stream with number 0 again; returns what waits in it. */
+  reset(streamId: number): Piece[] {
+    this.#unorderedGivenUp.delete(streamId);
+    if (this.#initialNumber === 0) this.#nextNumbers.delete(streamId);
+    else this.#nextNumbers.set(streamId, 0);
+    return takeMessages(this.#waiting, allMessages(streamId, false));
+  }
+
+  /** Starts all streams with number 0 again; returns what waits. */
+  resetAll(): Piece[] {
     this.#nextNumbers.clear();
     this.#unorderedGivenUp.clear();
     this.#initialNumber = 0;
+    return this.#waiting.takeAll();
   }
 
   #nextNumber(streamId: number): number {
     return this.#nextNumbers.get(streamId) ?? this.#initialNumber;
   }
 
-  #take(streamId: number, messageNumber: number): Piece | undefined {
-    const waiting = this.#waiting.get(streamId);
-    const message = waiting?.get(messageNumber);
-    if (waiting === undefined || message === undefined) return undefined;
-    waiting.delete(messageNumber);
-    if (waiting.size === 0) this.#waiting.delete(streamId);
-    return message;
+  #waitingOne(streamId: number, messageNumber: number): Piece | undefined {
+    const last = this.#waiting.lastUpTo(endOf({ streamId, isUnordered: false }, messageNumber));
+    const isIt = last?.streamId === streamId && last.messageNumber === messageNumber;
+    return isIt ? last : undefined;
   }
 }

@@ -4,6 +4,7 @@
  */
 import { distance32 } from "../serial.ts";
 import { isBeginning, isEnding, isUnordered, type PieceHeader } from "./held_pieces.ts";
+import type { ComparePieces } from "./sorted_runs.ts";
 
 /**
  * What is wrong with the peer's data, so that the association has to be aborted (RFC 9260, section
@@ -13,8 +14,9 @@ export type ReassemblyDefect = string;
 
 /** An order of all pieces, in which those of one message stand together. */
 export interface PieceOrder {
-  /** Negative where `one` stands before `other`, 0 where it has the same place. */
-  compare(one: PieceHeader, other: PieceHeader): number;
+  readonly compare: ComparePieces;
+  /** Another order, by stream, U bit and message number; or the same. */
+  readonly compareByMessage: ComparePieces;
   /** Whether `next` goes on with the message of `piece` where that stops; there is no defect. */
   continues(piece: PieceHeader, next: PieceHeader): boolean;
   /** What is wrong with a piece by itself. */
@@ -23,12 +25,21 @@ export interface PieceOrder {
   defectBetween(piece: PieceHeader, next: PieceHeader): ReassemblyDefect | undefined;
 }
 
+/** The order of messages: which stands before which does not matter, numbers have no far side. */
+export function compareMessages(one: PieceHeader, other: PieceHeader): number {
+  return one.streamId - other.streamId ||
+    Number(isUnordered(one)) - Number(isUnordered(other)) ||
+    one.messageNumber - other.messageNumber;
+}
+
 /**
  * The sender assigns "in sequence, a separate TSN to each of the DATA chunks in the series": the
  * pieces of a message have consecutive TSNs, and nothing else says where in it they belong.
  */
 export const dataOrder: PieceOrder = {
   compare: (one, other) => distance32(other.tsn, one.tsn),
+
+  compareByMessage: (one, other) => compareMessages(one, other) || one.tsn - other.tsn,
 
   continues: (piece, next) => distance32(piece.tsn, next.tsn) === 1 && !isBeginning(next),
 
@@ -61,12 +72,9 @@ function isSameDataMessage(one: PieceHeader, other: PieceHeader): boolean {
 
 /** Stream, U bit and MID name the message, and the FSN the place in it. TSNs mean nothing. */
 export const iDataOrder: PieceOrder = {
-  // Which message stands before which does not matter: MIDs are compared as numbers.
-  compare: (one, other) =>
-    one.streamId - other.streamId ||
-    Number(isUnordered(one)) - Number(isUnordered(other)) ||
-    one.messageNumber - other.messageNumber ||
-    one.fragmentNumber - other.fragmentNumber,
+  compare: compareFragments,
+
+  compareByMessage: compareFragments,
 
   continues: (piece, next) =>
     isSameIDataMessage(piece, next) && next.fragmentNumber - piece.fragmentNumber === 1,
@@ -86,6 +94,10 @@ export const iDataOrder: PieceOrder = {
     return `FSN ${next.fragmentNumber} of ${nameOf(next)} is behind its end`;
   },
 };
+
+function compareFragments(one: PieceHeader, other: PieceHeader): number {
+  return compareMessages(one, other) || one.fragmentNumber - other.fragmentNumber;
+}
 
 function isSameIDataMessage(one: PieceHeader, other: PieceHeader): boolean {
   return one.messageNumber === other.messageNumber && one.streamId === other.streamId &&

@@ -3,27 +3,33 @@
  * order is one run that grows, and each gap within one makes a run more.
  */
 import { appendRun, type Piece, type PieceHeader } from "./held_pieces.ts";
+import { allMessages, type MessageRange, takeMessages } from "./message_range.ts";
 import type { PieceOrder, ReassemblyDefect } from "./piece_order.ts";
+import { SortedRuns } from "./sorted_runs.ts";
 
 /** Runs of pieces, sorted. */
 export class PieceRuns {
   readonly #order: PieceOrder;
-  readonly #runs: Piece[] = [];
+  readonly #runs: SortedRuns;
+  /** The same runs by message, where the order of the pieces is another. */
+  readonly #runsByMessage: SortedRuns | undefined;
 
   constructor(order: PieceOrder) {
     this.#order = order;
+    this.#runs = new SortedRuns(order.compare);
+    const isByMessage = order.compareByMessage === order.compare;
+    this.#runsByMessage = isByMessage ? undefined : new SortedRuns(order.compareByMessage);
   }
 
   /** Whether no message is incomplete. */
   get isEmpty(): boolean {
-    return this.#runs.length === 0;
+    return this.#runs.isEmpty;
   }
 
   /** What is wrong with a piece, by itself or beside those that are here. Changes nothing. */
   judge(piece: PieceHeader): ReassemblyDefect | undefined {
-    const index = this.#countUpTo(piece);
-    const before = this.#runs[index - 1];
-    const after = this.#runs[index];
+    const before = this.#runs.lastUpTo(piece);
+    const after = this.#runs.firstAfter(piece);
     return this.#order.defectOf(piece) ??
       (before && this.#order.defectBetween(before.last, piece)) ??
       (after && this.#order.defectBetween(piece, after));
@@ -31,61 +37,58 @@ export class PieceRuns {
 
   /** Adds a piece without a defect; returns the run that it is now part of. */
   add(piece: Piece): Piece {
-    let index = this.#countUpTo(piece);
-    const before = this.#runs[index - 1];
+    const before = this.#runs.lastUpTo(piece);
+    const after = this.#runs.firstAfter(piece);
     const isContinued = before !== undefined && this.#order.continues(before.last, piece);
-    if (isContinued) {
-      appendRun(before, piece);
-      index--;
-    } else {
-      this.#insert(index, piece);
-    }
     const run = isContinued ? before : piece;
-    const after = this.#runs[index + 1];
+    if (isContinued) appendRun(before, piece);
     if (after !== undefined && this.#order.continues(run.last, after)) {
+      this.remove(after);
       appendRun(run, after);
-      this.#runs.splice(index + 1, 1);
     }
+    if (!isContinued) this.#insert(run);
     return run;
   }
 
   /** Takes a run out. */
   remove(run: Piece): void {
-    if (this.#runs.at(-1) === run) {
-      this.#runs.pop();
-      return;
-    }
-    const index = this.#countUpTo(run) - 1;
-    this.#runs.splice(this.#runs[index] === run ? index : this.#runs.indexOf(run), 1);
+    this.#runs.remove(run);
+    this.#runsByMessage?.remove(run);
   }
 
-  /** Takes out all runs that a test holds for, and hands each over. */
-  removeWhere(isRemoved: (run: Piece) => boolean, handOver: (run: Piece) => void): void {
-    let kept = 0;
-    for (const run of this.#runs) {
-      if (isRemoved(run)) handOver(run);
-      else this.#runs[kept++] = run;
+  /** Takes out runs from the first on, as long as a test holds for them. */
+  takeFirst(isTaken: (run: Piece) => boolean): Piece[] {
+    const taken: Piece[] = [];
+    for (let run = this.#runs.first; run !== undefined && isTaken(run); run = this.#runs.first) {
+      this.remove(run);
+      taken.push(run);
     }
-    this.#runs.length = kept;
+    return taken;
   }
 
-  #insert(index: number, run: Piece): void {
-    if (index === this.#runs.length) this.#runs.push(run);
-    else this.#runs.splice(index, 0, run);
+  /** Takes out the runs of some messages. */
+  takeMessages(range: MessageRange): Piece[] {
+    if (this.#runsByMessage === undefined) return takeMessages(this.#runs, range);
+    const taken = takeMessages(this.#runsByMessage, range);
+    for (const run of taken) this.#runs.remove(run);
+    return taken;
   }
 
-  /** How many runs begin before a piece or with it. */
-  #countUpTo(piece: PieceHeader): number {
-    let low = 0;
-    let high = this.#runs.length;
-    // Most pieces go on with the last run.
-    let middle = high - 1;
-    while (low < high) {
-      const run = this.#runs[middle];
-      if (run !== undefined && this.#order.compare(run, piece) <= 0) low = middle + 1;
-      else high = middle;
-      middle = (low + high) >>> 1;
-    }
-    return low;
+  /** Takes out the runs of a stream. */
+  takeStream(streamId: number): Piece[] {
+    return [false, true].flatMap((isUnordered) =>
+      this.takeMessages(allMessages(streamId, isUnordered))
+    );
+  }
+
+  /** Takes out all runs. */
+  takeAll(): Piece[] {
+    this.#runsByMessage?.takeAll();
+    return this.#runs.takeAll();
+  }
+
+  #insert(run: Piece): void {
+    this.#runs.add(run);
+    this.#runsByMessage?.add(run);
   }
 }

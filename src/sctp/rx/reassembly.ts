@@ -6,7 +6,7 @@ import type { Instant } from "../../sans_io.ts";
 import { type DataFields, dataFlags } from "../packet/data_chunk.ts";
 import type { SkippedMessage } from "../packet/forward_tsn_chunk.ts";
 import { maxPieceLength, type PayloadStore } from "../payload_store.ts";
-import { GivenUp } from "./given_up.ts";
+import { missesGivenUp } from "./given_up.ts";
 import { HeldPieces, isComplete, isUnordered, type Piece } from "./held_pieces.ts";
 import { MessageBuffer } from "./message_buffer.ts";
 import { MessageOrder } from "./message_order.ts";
@@ -103,10 +103,7 @@ export class Reassembly {
     skipped: readonly SkippedMessage[],
     now: Instant,
   ): void {
-    if (!this.#runs.isEmpty) {
-      const givenUp = new GivenUp(newCumulativeTsn, skipped, this.#order, this.#isInterleaved);
-      this.#runs.removeWhere((run) => givenUp.has(run), (run) => this.#pieces.free(run, now));
-    }
+    if (!this.#runs.isEmpty) this.#freeGivenUp(newCumulativeTsn, skipped, now);
     for (const { streamId, isUnordered, messageNumber } of skipped) {
       if (!isUnordered) this.#skip(streamId, messageNumber, now);
       else if (this.#isInterleaved) this.#order.giveUpUnordered(streamId, messageNumber);
@@ -118,10 +115,14 @@ export class Reassembly {
    * 0, and what is held of them is freed.
    */
   resetStreams(streamIds: readonly number[] | undefined, now: Instant): void {
-    const reset = streamIds && new Set(streamIds);
-    const free = (run: Piece) => this.#pieces.free(run, now);
-    this.#runs.removeWhere(({ streamId }) => reset === undefined || reset.has(streamId), free);
-    this.#order.reset(reset, free);
+    if (streamIds === undefined) {
+      this.#freeAll(this.#runs.takeAll(), now);
+      this.#freeAll(this.#order.resetAll(), now);
+    }
+    for (const streamId of streamIds ?? []) {
+      this.#freeAll(this.#runs.takeStream(streamId), now);
+      this.#freeAll(this.#order.reset(streamId), now);
+    }
   }
 
   /** Frees everything. */
@@ -185,6 +186,20 @@ export class Reassembly {
     }
   }
 
+  #freeGivenUp(newCumulativeTsn: number, skipped: readonly SkippedMessage[], now: Instant): void {
+    if (!this.#isInterleaved) {
+      const missing = this.#runs.takeFirst((run) => missesGivenUp(run, newCumulativeTsn));
+      this.#freeAll(missing, now);
+    }
+    for (const { streamId, isUnordered, messageNumber } of skipped) {
+      // The SSN of an unordered DATA chunk says nothing of its message.
+      if (isUnordered && !this.#isInterleaved) continue;
+      const from = this.#order.firstUpTo(messageNumber);
+      const range = { streamId, isUnordered, from, to: messageNumber };
+      this.#freeAll(this.#runs.takeMessages(range), now);
+    }
+  }
+
   #skip(streamId: number, messageNumber: number, now: Instant): void {
     if (this.#order.turnOf(streamId, messageNumber) < 0) return;
     // What came whole waits for nothing any more: "The receiver of the FWD-TSN's can use the
@@ -194,6 +209,10 @@ export class Reassembly {
     this.#order.passOver(streamId, messageNumber);
     for (const message of stranded) this.#deliverHeld(message, now);
     this.#deliverWaiting(streamId, now);
+  }
+
+  #freeAll(runs: readonly Piece[], now: Instant): void {
+    for (const run of runs) this.#pieces.free(run, now);
   }
 
   /** Delivers a message that is held, and frees it. */

@@ -96,6 +96,23 @@ function runHostile(
   equal(harness.store.heldLength, 0);
 }
 
+/** How many entries of arrays are moved, at most, by what is put in or taken out meanwhile. */
+function movesOf(work: () => void): number {
+  const { splice } = Array.prototype;
+  let moves = 0;
+  const counted = function (this: unknown[], start: number, ...rest: unknown[]): unknown {
+    moves += this.length - start;
+    return Reflect.apply(splice, this, [start, ...rest]);
+  };
+  Reflect.set(Array.prototype, "splice", counted);
+  try {
+    work();
+  } finally {
+    Reflect.set(Array.prototype, "splice", splice);
+  }
+  return moves;
+}
+
 for (const isInterleaved of [false, true]) {
   const kind = isInterleaved ? "I-DATA" : "DATA";
   for (const isHeedless of [false, true]) {
@@ -119,6 +136,19 @@ for (const isInterleaved of [false, true]) {
     }
     equal(harness.reassembly.heldLength, 16_384 * pieceCost(1));
     for (let tsn = 0; tsn < 1_000; tsn++) harness.forward(tsn);
+    harness.reassembly.destroy(0);
+    equal(harness.store.heldLength, 0);
+  });
+
+  Deno.test(`S20: ${kind} pieces that come last first move few of those that are held`, () => {
+    const harness = new ReassemblyHarness({ isInterleaved, maxMessageLength: 2 ** 20 });
+    const count = 8_192;
+    const moves = movesOf(() => {
+      for (let at = count; at > 0; at--) {
+        harness.giveAll({ tsn: at * 2, fsn: at * 2, number: 1, flags: "", text: "x" });
+      }
+    });
+    ok(moves <= 512 * count, `${moves} moves`);
     harness.reassembly.destroy(0);
     equal(harness.store.heldLength, 0);
   });
