@@ -11,14 +11,15 @@ import {
 /** One socket. */
 export class FakeDatagramSocket implements DatagramSocket {
   readonly local: SocketAddress;
-  readonly mayFragment = true;
+  readonly mayFragment: boolean;
   readonly handler: DatagramHandler;
   /** Each datagram that was sent, and where to. */
   readonly sent: { readonly bytes: Uint8Array; readonly destination: SocketAddress }[] = [];
   isClosed = false;
 
-  constructor(local: SocketAddress, handler: DatagramHandler) {
+  constructor(local: SocketAddress, { handler, mayFragment = false }: BindOptions) {
     this.local = local;
+    this.mayFragment = mayFragment;
     this.handler = handler;
   }
 
@@ -64,11 +65,12 @@ export class FakeDatagramSockets implements DatagramSockets {
     return this.bound.filter(({ isClosed }) => !isClosed).length;
   }
 
-  bind({ address, port = 0, handler }: BindOptions): Promise<FakeDatagramSocket> {
+  bind(options: BindOptions): Promise<FakeDatagramSocket> {
+    const { address, port = 0 } = options;
     const error = this.bindError;
     if (error !== undefined) return Promise.reject(error);
     const local = { address, port: port || 40_000 + this.bound.length };
-    const socket = new FakeDatagramSocket(local, handler);
+    const socket = new FakeDatagramSocket(local, options);
     this.bound.push(socket);
     return Promise.resolve(socket);
   }

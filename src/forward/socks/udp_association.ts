@@ -11,6 +11,7 @@ import {
   type SocketAddress,
 } from "../../socket/datagram.ts";
 import type { Endpoint } from "../../socket/endpoint.ts";
+import { userSocket } from "../datagram_batch.ts";
 import type { DatagramEgress, DatagramFlow } from "../datagram_flow.ts";
 import { maxSocksHeaderLength, parseSocksDatagram } from "./socks_datagram.ts";
 
@@ -56,7 +57,7 @@ export class UdpAssociation implements DatagramHandler {
   static async open(options: UdpAssociationOptions): Promise<UdpAssociation> {
     const association = new UdpAssociation(options);
     const { sockets, address } = options;
-    association.#socket = await sockets.bind({ address, handler: association });
+    association.#socket = await sockets.bind({ address, handler: association, ...userSocket });
     return association;
   }
 

@@ -9,6 +9,8 @@ import type {
   DatagramFlow,
   DatagramFlowHandler,
 } from "../../../src/forward/datagram_flow.ts";
+import { UdpAssociation } from "../../../src/forward/socks/udp_association.ts";
+import { FakeDatagramSockets } from "../../fakes/datagram_sockets.ts";
 import { readExactly, readToEnd, writeAll } from "../../fakes/sockets.ts";
 import { bytesOf, ProxyStage } from "./proxy_stage.ts";
 
@@ -247,4 +249,15 @@ Deno.test("K2: an association ends with its connection, whatever that says", asy
   await client.closeWrite();
   equal((await readToEnd(client)).length, 0);
   await datagrams.until(() => datagrams.flows.every(({ isClosed }) => isClosed));
+});
+
+Deno.test("answers that are longer than the path to the client takes go to it in fragments", async () => {
+  const sockets = new FakeDatagramSockets();
+  const association = await UdpAssociation.open({
+    ...{ sockets, address: "127.0.0.1", name: "1", egress: new FakeDatagramEgress() },
+    client: { address: "127.0.0.1", port: 0 },
+    handleFailed: () => {},
+  });
+  deepEqual(sockets.bound.map(({ mayFragment }) => mayFragment), [true]);
+  association.close();
 });
