@@ -21,6 +21,8 @@ export interface NodeOptions {
   readonly allowedPeers: readonly string[];
   /** With their passwords, wherever those are kept. */
   readonly iceServers: readonly IceServer[];
+  /** The variables that their passwords were read from. */
+  readonly secretVariables: readonly string[];
   /** Whether links go through TURN servers alone. */
   readonly isRelayOnly: boolean;
 }
@@ -82,6 +84,7 @@ export function readNodeOptions(raw: RawNodeOptions): NodeOptions {
     identityFiles: readIdentityFiles(raw),
     allowedPeers: raw.allowPeer ?? [],
     iceServers,
+    secretVariables: (raw.iceServer ?? []).flatMap(secretVariableOf),
     isRelayOnly: readRelayOnly(raw, iceServers),
   };
 }
@@ -126,6 +129,11 @@ function readIceServers(given: readonly (IceServer | "none")[]): readonly IceSer
     throw new BadInput("--ice-server none excludes other servers");
   }
   return servers.map((server) => readSecret(server, secretReader));
+}
+
+function secretVariableOf(given: IceServer | "none"): string[] {
+  const secret = given === "none" ? undefined : given.secret;
+  return secret?.type === "environment" ? [secret.name] : [];
 }
 
 const secretReader: SecretReader = {

@@ -39,7 +39,7 @@ async function runNode(
   const running = Promise.withResolvers<Changeable>();
   const following = config === undefined ? undefined : await follow(config, running.promise);
   const identities = await openIdentities(options);
-  const commands = new CommandRunner(options.commands);
+  const commands = new CommandRunner(options.commands, options.secretVariables);
   const rules = await openAccess(options);
   const { access } = rules;
   const { proxyRules, udpIdle, stdio } = options;

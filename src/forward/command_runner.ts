@@ -3,6 +3,7 @@ import { getLogger } from "@logtape/logtape";
 import { messageOf } from "../message_of.ts";
 import type { Connection } from "../socket/connection.ts";
 import { CommandConnection } from "./command_connection.ts";
+import { commandEnvironment } from "./command_environment.ts";
 import { DialError } from "./dial_error.ts";
 import type { ExecCommand } from "./exec_command.ts";
 
@@ -14,10 +15,13 @@ const maxRunningCount = 64;
 /** The commands of one node, and those that run. */
 export class CommandRunner {
   readonly #commands: ReadonlyMap<string, ExecCommand>;
+  readonly #secretVariables: readonly string[];
   readonly #running = new Set<CommandConnection>();
 
-  constructor(commands: readonly ExecCommand[]) {
+  /** Commands are not told the variables that hold secrets of the node. */
+  constructor(commands: readonly ExecCommand[], secretVariables: readonly string[] = []) {
     this.#commands = new Map(commands.map((command) => [command.name, command]));
+    this.#secretVariables = secretVariables;
   }
 
   /** How many run. */
@@ -37,7 +41,7 @@ export class CommandRunner {
     if (this.#running.size >= maxRunningCount) {
       throw new DialError("exhausted", `${maxRunningCount} commands run already`);
     }
-    const connection = spawn(command, peer);
+    const connection = spawn(command, { peer, secretVariables: this.#secretVariables });
     this.#running.add(connection);
     void connection.ended.then(() => this.#running.delete(connection));
     return connection;
@@ -57,11 +61,15 @@ export class CommandRunner {
   }
 }
 
-function spawn({ name, argv: [program, ...args] }: ExecCommand, peer: string): CommandConnection {
+function spawn(
+  { name, argv: [program, ...args] }: ExecCommand,
+  { peer, secretVariables }: { readonly peer: string; readonly secretVariables: readonly string[] },
+): CommandConnection {
   try {
     const child = new Deno.Command(program, {
       args,
-      env: { AETHERPORT_PEER: peer },
+      clearEnv: true,
+      env: commandEnvironment({ environment: Deno.env.toObject(), peer, secretVariables }),
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",

@@ -32,6 +32,7 @@ Deno.test("what is not said has its default", async () => {
     identityFiles: undefined,
     allowedPeers: [],
     iceServers: publicIceServers,
+    secretVariables: [],
     isRelayOnly: false,
     logging: { level: "normal", format: "text" },
   });
@@ -51,6 +52,7 @@ Deno.test("every flag takes effect", async () => {
     isJson: true,
     identityFiles: { keyPath: "a-key.pem", certPath: "a-cert.pem", caPaths: ["ca.pem"] },
     allowedPeers: [keyId],
+    secretVariables: [],
     isRelayOnly: true,
     logging: { level: "quiet", format: "json" },
   });

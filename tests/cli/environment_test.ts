@@ -275,6 +275,7 @@ Deno.test("what is not said has its default", async () => {
     identityFiles: undefined,
     allowedPeers: [],
     iceServers: publicIceServers,
+    secretVariables: [],
     isRelayOnly: false,
     exitOnFailure: false,
     logging: { level: "normal", format: "text" },
@@ -328,8 +329,12 @@ Deno.test("the secrets of TURN servers may be in files and in the environment", 
       "turn:me:in%20the%20URL@192.0.2.3",
     ].flatMap((url) => ["--ice-server", url]);
     const environment = { ...allow, MY_TURN_SECRET: "from the environment" };
-    const { iceServers, isRelayOnly } = await proxyOptions([...args, "--relay-only"], environment);
+    const { iceServers, secretVariables, isRelayOnly } = await proxyOptions(
+      [...args, "--relay-only"],
+      environment,
+    );
     equal(isRelayOnly, true);
+    deepEqual(secretVariables, ["MY_TURN_SECRET"]);
     deepEqual(iceServers.map(({ password, secret }) => [password, secret]), [
       ["from a file", undefined],
       ["from the environment", undefined],

@@ -24,7 +24,7 @@ const ignore = Deno.build.os !== "linux";
 function forwarded(...specs: readonly [string, ...string[]]) {
   const pool = new BufferPool();
   const parsed = specs.map(parseExecCommand);
-  const commands = new CommandRunner(parsed);
+  const commands = new CommandRunner(parsed, ["MY_TURN_SECRET"]);
   const access = new AllowList(parsed.map(({ name }) => parseAllowRule(`exec:${name}`)));
   const { a, z } = linkPair({ pace: "turn" });
   z.handler = {
@@ -89,6 +89,30 @@ Deno.test("a command knows its peer, and gets its words as they were configured"
   equal(await textOf(connect), "AB:CD|a b|*|");
   await end();
 });
+
+Deno.test(
+  "a command has the node's environment without its settings, secrets and service manager",
+  {
+    ignore,
+  },
+  async () => {
+    const withheld = [
+      ...["AETHERPORT_SOCKS_AUTH", "AETHERPORT_ICE_SERVER", "MY_TURN_SECRET"],
+      ...["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "LISTEN_FDS"],
+    ];
+    const variables = [...withheld, "TZ_OF_TEST"];
+    for (const name of variables) Deno.env.set(name, "x");
+    try {
+      const { connect, end } = forwarded("a=env");
+      const names = (await textOf(connect)).split("\n").map((line) => line.split("=")[0] ?? "");
+      const told = ["AETHERPORT_PEER", "PATH", ...variables].filter((name) => names.includes(name));
+      deepEqual(told, ["AETHERPORT_PEER", "PATH", "TZ_OF_TEST"]);
+      await end();
+    } finally {
+      for (const name of variables) Deno.env.delete(name);
+    }
+  },
+);
 
 Deno.test("a command that fails resets the client, and says why to the other node", {
   ignore,
