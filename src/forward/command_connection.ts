@@ -17,14 +17,15 @@ interface CommandOwner {
   readonly peer: string;
 }
 
-/** One command. Closing it before it has ended kills it. */
+/** One command, with what it has started. Closing it before it has ended kills it. */
 export class CommandConnection implements Connection {
   readonly remote: string;
-  /** Resolves when the command has ended. */
+  /** Resolves when the command has ended, and nothing that it has started writes to its stdout. */
   readonly ended: Promise<Deno.CommandStatus>;
   readonly #child: Deno.ChildProcess;
   readonly #output: ReadableStreamDefaultReader<Uint8Array>;
   readonly #input: WritableStreamDefaultWriter<Uint8Array>;
+  readonly #outputOver = Promise.withResolvers<void>();
   readonly #pending = new Pending();
   /** What was written by the command, and not read from here. */
   #rest: Uint8Array = new Uint8Array(0);
@@ -38,14 +39,14 @@ export class CommandConnection implements Connection {
     this.#input = child.stdin.getWriter();
     // It rejects where the command closes its stdin, which the next write tells too.
     this.#input.closed.catch(() => {});
-    this.ended = child.status.finally(() => this.#hasEnded = true);
+    this.ended = this.#untilEnded();
     void logLines(child.stderr, owner);
   }
 
   /** Null when the command has ended well; throws where it has not. */
   async read(buffer: Uint8Array): Promise<number | null> {
     if (this.#rest.length === 0) {
-      const { value } = await this.#pending.run(this.#output.read());
+      const value = await this.#pending.run(this.#take());
       if (value === undefined) return await this.#end();
       this.#rest = value;
     }
@@ -83,9 +84,9 @@ export class CommandConnection implements Connection {
   close(): void {
     if (this.#pending.isBroken) return;
     this.#pending.break("the command's stream is over");
-    this.#output.cancel().catch(() => {});
     this.#input.abort().catch(() => {});
     if (this.#hasEnded) return;
+    void this.#drain();
     this.#signal("SIGTERM");
     const timer = setTimeout(() => this.kill(), termination);
     void this.ended.then(() => clearTimeout(timer));
@@ -93,7 +94,33 @@ export class CommandConnection implements Connection {
 
   /** Ends it at once. */
   kill(): void {
-    if (!this.#hasEnded) this.#signal("SIGKILL");
+    if (this.#hasEnded) return;
+    this.#signal("SIGKILL");
+    // What has left the group may hold it for ever.
+    this.#output.cancel().catch(() => {});
+    this.#outputOver.resolve();
+  }
+
+  async #untilEnded(): Promise<Deno.CommandStatus> {
+    const [status] = await Promise.all([this.#child.status, this.#outputOver.promise]);
+    this.#hasEnded = true;
+    return status;
+  }
+
+  /** What was written next; undefined behind the end. */
+  async #take(): Promise<Uint8Array | undefined> {
+    const { value } = await this.#output.read();
+    if (value === undefined) this.#outputOver.resolve();
+    return value;
+  }
+
+  /** Drops what is written, to see when nobody does so any more. */
+  async #drain(): Promise<void> {
+    try {
+      while (await this.#take() !== undefined);
+    } catch {
+      this.#outputOver.resolve();
+    }
   }
 
   async #end(): Promise<null> {

@@ -174,17 +174,46 @@ function groupsThatRun(): Set<string> {
   return groups;
 }
 
-Deno.test("a command that does not end when it is told to is killed", { ignore }, async () => {
-  await withExpiredTimers(5_000, async () => {
-    const { port, commands, end } = forwarded(
-      `a=sh -c 'trap "" TERM; echo up; while :; do sleep 0.1; done'`,
-    );
-    const client = await resettableClient(port);
-    await new Promise((resolve) => client.once("data", resolve));
-    equal(commands.runningCount, 1);
-    client.resetAndDestroy();
-    await end();
-  });
+Deno.test("what a command leaves behind with its output ends with the stream", {
+  ignore,
+}, async () => {
+  const { port, commands, end } = forwarded("a=sh -c 'sleep 1000 & echo $$'");
+  const client = await resettableClient(port);
+  const pid = await new Promise<string>((resolve) =>
+    client.once("data", (bytes) => resolve(String(bytes).trim()))
+  );
+  await untilReaped(pid);
+  ok(groupsThatRun().has(pid));
+  equal(commands.runningCount, 1);
+  client.resetAndDestroy();
+  await end();
+  await untilGone(pid);
+});
+
+/** Until a process has ended, and its parent knows. */
+async function untilReaped(pid: string): Promise<void> {
+  const isThere = () => [...Deno.readDirSync("/proc")].some(({ name }) => name === pid);
+  while (isThere()) await new Promise((resolve) => setTimeout(resolve));
+}
+
+Deno.test("a command, or what it leaves behind, that does not end when it is told to is killed", {
+  ignore,
+}, async () => {
+  const script = 'trap "" TERM; echo $$; while :; do sleep 0.1; done';
+  for (const command of [script, `(${script}) &`]) {
+    await withExpiredTimers(5_000, async () => {
+      const { port, commands, end } = forwarded(`a=sh -c '${command}'`);
+      const client = await resettableClient(port);
+      const pid = await new Promise<string>((resolve) =>
+        client.once("data", (bytes) => resolve(String(bytes).trim()))
+      );
+      if (command !== script) await untilReaped(pid);
+      equal(commands.runningCount, 1);
+      client.resetAndDestroy();
+      await end();
+      await untilGone(pid);
+    });
+  }
 });
 
 Deno.test("at the end of the node what runs is told to end, and what does not is killed", {
