@@ -234,3 +234,25 @@ Deno.test({
     }
   },
 });
+
+Deno.test("a node under the unit is asked by root, in a folder that systemd makes for it alone", async () => {
+  const folder = new URL("../../deploy/", import.meta.url);
+  const unit = await Deno.readTextFile(new URL("aetherport.service", folder));
+  match(unit, /^RuntimeDirectory=aetherport$/m);
+  match(unit, /^RuntimeDirectoryMode=0700$/m);
+  match(unit, /^Environment=AETHERPORT_CONTROL_SOCKET=%t\/aetherport\/node\.sock$/m);
+  const guide = await Deno.readTextFile(new URL("README.md", folder));
+  match(guide, /^sudo aetherport status --control-socket \/run\/aetherport\/node\.sock$/m);
+});
+
+Deno.test("what a node under the unit reads as its own user is in a folder that it may enter", async () => {
+  const folder = new URL("../../deploy/", import.meta.url);
+  const guide = await Deno.readTextFile(new URL("README.md", folder));
+  match(guide, /^install -d -m 755 \/etc\/aetherport$/m);
+  const unit = await Deno.readTextFile(new URL("aetherport.service", folder));
+  const files = [...unit.matchAll(/=%d\/(.*)$/gm)].map(([, name]) => name);
+  const handedOver = [...unit.matchAll(/^LoadCredential=(.*):\/etc\/aetherport\/(.*)$/gm)];
+  // Keys are nobody's but root's, and named as they are handed over.
+  deepEqual(handedOver.map(([, credential]) => credential), files);
+  deepEqual(handedOver.map(([, , file]) => file), files);
+});
