@@ -122,6 +122,17 @@ Deno.test("the documents name the version of Deno that is built with", () => {
   }
 });
 
+Deno.test("no table of the documents has a second head", () => {
+  const documents = ["README.md", "CONTRIBUTING.md", "deploy/README.md"];
+  const pages = [...Deno.readDirSync(new URL("docs/", ROOT))].map(({ name }) => `docs/${name}`);
+  for (const path of [...documents, ...pages]) {
+    for (const table of read(path).split("\n\n").filter((one) => one.startsWith("|"))) {
+      const rules = table.split("\n").filter((row) => /^\|(?: *:?-+:? *\|)+$/.test(row));
+      equal(rules.length, 1, `${path}: ${table.slice(0, 160)}`);
+    }
+  }
+});
+
 Deno.test("the image runs aetherport, and not as root", () => {
   const final = stage(-1);
   match(instruction(final, "USER") ?? "", /^[1-9]\d*:[1-9]\d*$/);
