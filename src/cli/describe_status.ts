@@ -4,7 +4,9 @@ import type {
   ForwardStatus,
   IngressStatus,
   LinkStatus,
+  ListenerStatus,
   NodeStatus,
+  ReverseStatus,
 } from "../control/control_answer.ts";
 import { asCell, formatTable } from "./text_table.ts";
 
@@ -13,16 +15,20 @@ const warningDays = 30;
 /** What of a name stands in a table, in characters. */
 const maxNameLength = 28;
 const maxCellLength = 28;
+/** The same, beside two long cells. */
+const maxLastLength = 20;
 const units = ["B", "kB", "MB", "GB", "TB"] as const;
 
 /** As some tables; `now` is in ms since 1970. */
 export function describeStatus(status: NodeStatus, now: number): string {
-  const { program, pid, uptimeMs, links, forwards, ingresses, certificates } = status;
+  const { program, pid, uptimeMs, links, ingresses, certificates } = status;
   return [
     [`${asCell(program)}, pid ${pid}, up for ${describeDuration(uptimeMs)}`],
     links.length === 0 ? ["no links"] : describeLinks(links, now),
     links.length === 0 ? [] : describeTraffic(links),
-    describeForwards(forwards),
+    describeForwards(status.forwards),
+    describeReverses(status.reverses),
+    describeListeners(status.listeners),
     ingresses.flatMap(describeIngress),
     certificates.map(describeCertificate),
   ].filter((lines) => lines.length > 0).map((lines) => lines.join("\n")).join("\n\n");
@@ -30,27 +36,67 @@ export function describeStatus(status: NodeStatus, now: number): string {
 
 /** The forwards as a table; no line where there are none. */
 export function describeForwards(forwards: readonly ForwardStatus[]): string[] {
-  if (forwards.length === 0) return [];
-  const titles = ["FORWARD", "TARGET", "OPEN", "TOTAL"];
   const rows = forwards.map((forward) => {
-    const { target, connections } = forward;
-    const [first = ""] = addressesOf(forward);
-    return [
-      first.length <= maxCellLength ? first : "",
-      asCell(target, maxCellLength),
-      `${connections.open}`,
-      `${connections.total}`,
-    ];
+    const { target, route, connections: { open, total } } = forward;
+    const cells = [asCell(target, maxCellLength), `${open}`, `${total}`];
+    return { addresses: addressesOf(forward), cells, notes: routeNotes(route) };
   });
-  const [head = "", ...lines] = formatTable([titles, ...rows], ["OPEN", "TOTAL"]);
-  return [head, ...forwards.flatMap((forward, at) => forwardLines(forward, lines[at] ?? ""))];
+  return addressTable(["FORWARD", "TARGET", "OPEN", "TOTAL"], rows);
+}
+
+/** A row for each link that it is asked on, or one where there is none. */
+function describeReverses(reverses: readonly ReverseStatus[]): string[] {
+  const rows = reverses.flatMap(({ listen, target, route, asked }) => {
+    const nobody = { peer: "-", addresses: [], reason: null };
+    const answers = asked.length === 0 ? [nobody] : asked;
+    return answers.map(({ peer, addresses, reason }) => ({
+      addresses: (addresses.length === 0 ? [listen] : addresses).map((one) => asCell(one)),
+      cells: [asCell(target, maxCellLength), asCell(peer, maxLastLength)],
+      notes: [...addresses.length === 0 ? [refusalNote(reason)] : [], ...routeNotes(route)],
+    }));
+  });
+  return addressTable(["REVERSE", "TARGET", "PEER"], rows);
+}
+
+function describeListeners(listeners: readonly ListenerStatus[]): string[] {
+  const rows = listeners.map(({ addresses, peer, rule }) => ({
+    addresses: addresses.map((one) => asCell(one)),
+    cells: [asCell(peer, maxCellLength), asCell(rule ?? "--allow-listen", maxLastLength)],
+    notes: [],
+  }));
+  return addressTable(["LISTENS ON", "FOR", "RULE"], rows);
+}
+
+/** A row of a table that begins with addresses, and the lines behind it. */
+interface AddressRow {
+  readonly addresses: readonly string[];
+  readonly cells: readonly string[];
+  readonly notes: readonly string[];
 }
 
 /** Addresses are never cut, so that they can be copied: one too long for the table has its own line. */
-function forwardLines(forward: ForwardStatus, line: string): string[] {
-  const [first = "", ...others] = addressesOf(forward);
-  const route = forward.route === null ? [] : [`  by ${asCell(forward.route)}`];
-  return [...first.length <= maxCellLength ? [] : [first], line, ...others, ...route];
+function addressTable(titles: readonly string[], rows: readonly AddressRow[]): string[] {
+  if (rows.length === 0) return [];
+  const fits = (address: string) => address.length <= maxCellLength;
+  const cells = rows.map((
+    { addresses: [first = ""], cells },
+  ) => [fits(first) ? first : "", ...cells]);
+  const [head = "", ...lines] = formatTable([titles, ...cells], ["OPEN", "TOTAL"]);
+  return [
+    head,
+    ...rows.flatMap(({ addresses: [first = "", ...others], notes }, at) => [
+      ...fits(first) ? [] : [first],
+      ...[lines[at] ?? "", ...others, ...notes],
+    ]),
+  ];
+}
+
+function routeNotes(route: string | null): string[] {
+  return route === null ? [] : [`  by ${asCell(route)}`];
+}
+
+function refusalNote(reason: string | null): string {
+  return reason === null ? "  not listening yet" : `  not listening: ${asCell(reason)}`;
 }
 
 function addressesOf({ addresses, kind }: ForwardStatus): string[] {

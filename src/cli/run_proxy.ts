@@ -1,12 +1,11 @@
 /** Runs a node from the proxy's options until it fails or is told to stop. */
 import { getLogger } from "@logtape/logtape";
-import { formatTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import { CommandRunner } from "../forward/command_runner.ts";
+import { formatReverseSpec } from "../forward/reverse_spec.ts";
 import { formatServedSpec } from "../forward/served_spec.ts";
 import { Node, type RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
-import { formatEndpoint } from "../socket/endpoint.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
 import { openAccess } from "./node_access.ts";
@@ -55,7 +54,7 @@ async function runNode(
     const reverses = new ForwardSet<RoutedReverse>({
       add: (reverse) => node.addReverse(reverse),
       remove: (reverse) => node.removeReverse(reverse),
-      format: ({ spec: { listen, target } }) => `${formatEndpoint(listen)}:${formatTarget(target)}`,
+      format: ({ spec }) => formatReverseSpec(spec),
     });
     await forwards.begin(options.forwards);
     await reverses.begin(options.reverses);

@@ -53,6 +53,30 @@ const forwardSchema = v.object({
   connections,
 });
 
+const reverseSchema = v.object({
+  spec: v.string(),
+  /** Where the other node is asked to listen. */
+  listen: v.string(),
+  target: v.string(),
+  route: v.nullable(v.string()),
+  /** Of each link that it is asked on. */
+  asked: v.array(v.object({
+    peer: v.string(),
+    /** As bound by the other node; none while it does not listen. */
+    addresses: v.array(v.string()),
+    /** Why it does not. */
+    reason: v.nullable(v.string()),
+  })),
+});
+
+const listenerSchema = v.object({
+  peer: v.string(),
+  /** As bound. */
+  addresses: v.array(v.string()),
+  /** The rule that allows it, where rules have names. */
+  rule: v.nullable(v.string()),
+});
+
 const ingressSchema = v.object({
   url: v.string(),
   state: v.picklist(["connecting", "waiting", "standing-by", "unreachable", "closed"]),
@@ -75,6 +99,9 @@ const statusSchema = v.object({
   uptimeMs: duration,
   links: v.array(linkSchema),
   forwards: v.array(forwardSchema),
+  /** Older nodes do not tell these two. */
+  reverses: v.optional(v.array(reverseSchema), []),
+  listeners: v.optional(v.array(listenerSchema), []),
   ingresses: v.array(ingressSchema),
   certificates: v.array(certificateSchema),
 });
@@ -96,6 +123,10 @@ const answerSchema = v.union([
 export type LinkStatus = v.InferOutput<typeof linkSchema>;
 /** One forward of a node. */
 export type ForwardStatus = v.InferOutput<typeof forwardSchema>;
+/** One reverse forward that a node asks others for. */
+export type ReverseStatus = v.InferOutput<typeof reverseSchema>;
+/** What a node listens on for another. */
+export type ListenerStatus = v.InferOutput<typeof listenerSchema>;
 /** One place where a node waits for others. */
 export type IngressStatus = v.InferOutput<typeof ingressSchema>;
 /** The certificate that a node shows. */

@@ -1,15 +1,22 @@
 /** Answers what is asked of a node: how it stands with it, and changes of its forwards. */
+import { formatTarget } from "../access/target.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
+import type { Listening } from "../forward/reverse_server.ts";
+import { formatReverseSpec } from "../forward/reverse_spec.ts";
 import { describeTarget, formatServedSpec } from "../forward/served_spec.ts";
 import type { LinkPath } from "../link/link.ts";
 import type { Node, NodeLink, RoutedForward, ServedForward } from "../node/node.ts";
+import type { AskedReverse } from "../node/reverse_forwards.ts";
+import { formatEndpoint } from "../socket/endpoint.ts";
 import type {
   CertificateStatus,
   ControlAnswer,
   ForwardStatus,
   IngressStatus,
   LinkStatus,
+  ListenerStatus,
   NodeStatus,
+  ReverseStatus,
 } from "./control_answer.ts";
 import { type ControlRequest, controlVersion } from "./control_request.ts";
 import { namesOf, parseForwardName } from "./forward_name.ts";
@@ -125,6 +132,8 @@ export class NodeDesk {
       uptimeMs: Math.round(now - this.#startedAt),
       links: node.links().map((link) => this.#linkStatus(link, now)),
       forwards: [...node.forwards().values()].map(forwardStatus),
+      reverses: node.reverses().map(reverseStatus),
+      listeners: node.listeners().map(listenerStatus),
       ingresses: [...ingresses()],
       certificates: [...ends],
     };
@@ -180,6 +189,22 @@ function forwardStatus({ spec, route, addresses, connections }: ServedForward): 
     route: route ?? null,
     connections: { open: connections.open, total: connections.total },
   };
+}
+
+function reverseStatus({ spec, route, asked }: AskedReverse): ReverseStatus {
+  return {
+    spec: formatReverseSpec(spec),
+    listen: formatEndpoint(spec.listen),
+    target: formatTarget(spec.target),
+    route: route ?? null,
+    asked: asked.map(({ peer, addresses, problem }) => ({
+      ...{ peer, addresses: [...addresses], reason: problem === "" ? null : problem },
+    })),
+  };
+}
+
+function listenerStatus({ peer, addresses, rule }: Listening): ListenerStatus {
+  return { peer, addresses: [...addresses], rule: rule === "" ? null : rule };
 }
 
 /** When it was, of two times of `performance.now`. */

@@ -13,6 +13,11 @@ export class ListenGrant {
     this.#grant = grant;
   }
 
+  /** The name of the rule that allows it; empty where rules have none. */
+  get rule(): string {
+    return this.#grant.rule;
+  }
+
   /** Whether one more connection may come. */
   share(): Sharing {
     return this.#grant.share();

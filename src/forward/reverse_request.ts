@@ -35,12 +35,23 @@ export class ReverseRequest {
   #isClosed = false;
   #retryCount = 0;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
+  #addresses: readonly string[] = [];
   /** The last that was said in the log: it is not said again. */
   #warned = "";
 
   constructor(options: ReverseRequestOptions) {
     this.#options = options;
     this.#ask();
+  }
+
+  /** Where the other node listens; none while it does not. */
+  get addresses(): readonly string[] {
+    return this.#addresses;
+  }
+
+  /** Why it does not listen; empty where it does, or has not said. */
+  get problem(): string {
+    return this.#warned;
   }
 
   /** Gives the address up: the other node listens no longer. */
@@ -85,6 +96,7 @@ export class ReverseRequest {
     if (answer.type === "refused") return this.#fail(answer.reason, answer.code);
     this.#retryCount = 0;
     this.#warned = "";
+    this.#addresses = answer.addresses;
     log.info("{peer} listens on {addresses} for {target}", {
       event: "reverse-listening",
       ...this.#properties,
@@ -119,6 +131,7 @@ export class ReverseRequest {
     this.#options.targets.delete(this.#id);
     this.#channel?.close();
     this.#channel = undefined;
+    this.#addresses = [];
   }
 
   get #properties(): { peer: string; address: string; target: string } {

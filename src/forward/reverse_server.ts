@@ -28,6 +28,15 @@ export interface ReverseClient {
   readonly peer: AccessPeer;
 }
 
+/** A listener, and whose it is. */
+export interface Listening {
+  /** The node that it was opened for, as the log names it. */
+  readonly peer: string;
+  readonly addresses: readonly string[];
+  /** The name of the rule that allows it; empty where rules have none. */
+  readonly rule: string;
+}
+
 /** Listens for all peers of one node. */
 export class ReverseServer {
   readonly #access: Access;
@@ -60,6 +69,13 @@ export class ReverseServer {
     });
     requests.add(request);
     this.#requests.set(link, requests);
+  }
+
+  /** All that is listened on. */
+  listening(): Listening[] {
+    return [...this.#requests.values()].flatMap((requests) =>
+      [...requests].flatMap(({ listening }) => listening ?? [])
+    );
   }
 
   /** Listens no longer for a link; connections that are under way go on. */
@@ -170,6 +186,13 @@ class ListenRequest {
   /** Whether it got its listener. */
   get isListening(): boolean {
     return this.#forward !== undefined;
+  }
+
+  /** The listener; undefined where it got none. */
+  get listening(): Listening | undefined {
+    if (this.#forward === undefined || this.#grant === undefined) return undefined;
+    const { addresses } = this.#forward;
+    return { peer: this.#options.peer, addresses, rule: this.#grant.rule };
   }
 
   /** Listens no longer, and closes the channel. A second call does nothing. */

@@ -1,7 +1,7 @@
 /** What one `--reverse` says: where the other node is to listen, and what is reached from here. */
-import type { StreamTarget } from "../access/target.ts";
+import { formatTarget, type StreamTarget } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
-import type { Endpoint } from "../socket/endpoint.ts";
+import { type Endpoint, formatEndpoint } from "../socket/endpoint.ts";
 import { parseForwardSpecs } from "./forward_spec.ts";
 
 /** One reverse forward. */
@@ -23,6 +23,11 @@ export function parseReverseSpecs(spec: string): ReverseSpec[] {
     const { host, port } = listen;
     return { listen: { host, port }, target };
   });
+}
+
+/** As a user would write it. */
+export function formatReverseSpec({ listen, target }: ReverseSpec): string {
+  return `${formatEndpoint(listen)}:${formatTarget(target)}`;
 }
 
 function refusal(spec: string, problem: string): BadInput {

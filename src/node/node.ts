@@ -15,13 +15,13 @@ import { describeTarget, type ServedSpec } from "../forward/served_spec.ts";
 import { openForward } from "../forward/open_forward.ts";
 import type { ProxyRule } from "../forward/proxy_protocol.ts";
 import { listenProtocol } from "../forward/reverse_protocol.ts";
-import { ReverseServer } from "../forward/reverse_server.ts";
+import { type Listening, ReverseServer } from "../forward/reverse_server.ts";
 import { serveStreamChannel } from "../forward/stream_ingress.ts";
 import { describeKind } from "../link/describe_kind.ts";
 import type { Channel, Link, LinkHealth, LinkObserver, LinkPath } from "../link/link.ts";
 import { udpProtocol } from "../tunnel/datagram_channel.ts";
 import { tcpProtocol } from "../tunnel/tunnel_stream.ts";
-import { ReverseForwards, type RoutedReverse } from "./reverse_forwards.ts";
+import { type AskedReverse, ReverseForwards, type RoutedReverse } from "./reverse_forwards.ts";
 
 const log = getLogger(["aetherport", "node"]);
 
@@ -206,6 +206,16 @@ export class Node {
   /** The other nodes listen no longer; connections that are under way go on. */
   removeReverse(routed: RoutedReverse): void {
     this.#reverses.remove(routed);
+  }
+
+  /** What other nodes are asked to listen on, and whether they do. */
+  reverses(): AskedReverse[] {
+    return this.#reverses.asked();
+  }
+
+  /** What this node listens on for others. */
+  listeners(): Listening[] {
+    return this.#reverseServer.listening();
   }
 
   /** Takes a link into use; the observer is called after the node has dealt with the event. */

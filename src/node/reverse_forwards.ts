@@ -11,6 +11,21 @@ export interface RoutedReverse {
   readonly route: string | undefined;
 }
 
+/** A reverse forward, and what became of it on each link that it is asked on. */
+export interface AskedReverse extends RoutedReverse {
+  readonly asked: readonly ReverseAnswer[];
+}
+
+/** What one other node has made of it. */
+export interface ReverseAnswer {
+  /** The other node, as the log names it. */
+  readonly peer: string;
+  /** Where it listens; none while it does not. */
+  readonly addresses: readonly string[];
+  /** Why it does not; empty where that is not known. */
+  readonly problem: string;
+}
+
 /** A link that is up. */
 interface Asked {
   readonly peer: string;
@@ -53,6 +68,11 @@ export class ReverseForwards {
     for (const request of asked?.requests.values() ?? []) request.close();
   }
 
+  /** All that are wanted. */
+  asked(): AskedReverse[] {
+    return [...this.#wanted].map((routed) => ({ ...routed, asked: this.#answersTo(routed) }));
+  }
+
   /** Whether the other node of a link is to listen. */
   isAsked(link: Link): boolean {
     return (this.#links.get(link)?.requests.size ?? 0) > 0;
@@ -61,6 +81,14 @@ export class ReverseForwards {
   /** What a connection that comes back over a link is for; undefined for what was not asked there. */
   targetOf(link: Link, id: string): StreamTarget | undefined {
     return this.#links.get(link)?.targets.get(id);
+  }
+
+  #answersTo(routed: RoutedReverse): ReverseAnswer[] {
+    return [...this.#links.values()].flatMap(({ peer, requests }) => {
+      const request = requests.get(routed);
+      if (request === undefined) return [];
+      return [{ peer, addresses: request.addresses, problem: request.problem }];
+    });
   }
 }
 

@@ -23,6 +23,20 @@ Deno.test("a node is described in aligned tables", () => {
     "[::1]:8080",
     `  by ${url}`,
     "",
+    "REVERSE         TARGET        PEER",
+    "127.0.0.1:9000  127.0.0.1:90  home",
+    "[::1]:9000",
+    "localhost:9000  127.0.0.1:90  office",
+    "  not listening: no --allow-listen names it",
+    "localhost:9001  127.0.0.1:91  -",
+    "  not listening yet",
+    `  by ${url}`,
+    "",
+    "LISTENS ON      FOR          RULE",
+    "0.0.0.0:7000    home         demos",
+    "127.0.0.1:7001  AB:CD:EF:01  --allow-listen",
+    "[::1]:7001",
+    "",
     `waits at ${url}`,
     `unreachable (not waiting: connection refused) at ${url}`,
     "",
@@ -48,10 +62,17 @@ Deno.test("tables fit 80 columns, whatever names and counts there are", () => {
       ...{ route: null, target: `${"t".repeat(200)}:65535`, addresses: [`/${"s".repeat(100)}`] },
       connections: { open: 16_384, total: 12_345_678 },
     }],
+    reverses: [{
+      ...{ spec: "", listen: `${"r".repeat(100)}:1`, target: `${"t".repeat(200)}:1`, route: null },
+      asked: [{ peer: "p".repeat(64), addresses: [], reason: null }],
+    }],
+    listeners: [
+      { peer: "p".repeat(64), addresses: ["[2001:db8:0:1:2:3:4:5]:12345"], rule: "r".repeat(64) },
+    ],
     ingresses: [],
   }, now);
   ok(wide.includes(`\n/${"s".repeat(100)}\n`), "an address can be copied");
-  const lines = wide.split("\n").filter((line) => !line.startsWith("/"));
+  const lines = wide.split("\n").filter((line) => !/^(?:\/|rrr)/.test(line));
   for (const line of lines) ok(line.length <= 80, `${line.length}: ${line}`);
 });
 
@@ -88,7 +109,10 @@ Deno.test("amounts have three digits or so, and their unit", () => {
 });
 
 Deno.test("where there is nothing, little is said", () => {
-  const status = { ...sampleStatus(), links: [], forwards: [], ingresses: [], certificates: [] };
+  const status = {
+    ...{ ...sampleStatus(), links: [], forwards: [], reverses: [], listeners: [] },
+    ...{ ingresses: [], certificates: [] },
+  };
   equal(describeStatus(status, now), "aetherport 0.1.0, pid 4711, up for 1 d 2 h\n\nno links");
   deepEqual(describeForwards([]), []);
 });

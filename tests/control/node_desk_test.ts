@@ -1,13 +1,20 @@
 /** What a node tells of itself, over links in memory and real sockets. */
-import { deepEqual, equal, ok, rejects } from "node:assert/strict";
-import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
+import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import { AllowList, parseAllowListenRule, parseAllowRule } from "../../src/access/allow_list.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
-import type { ForwardStatus, LinkStatus, NodeStatus } from "../../src/control/control_answer.ts";
+import {
+  type ForwardStatus,
+  type LinkStatus,
+  type NodeStatus,
+  parseControlAnswer,
+} from "../../src/control/control_answer.ts";
 import { NodeDesk } from "../../src/control/node_desk.ts";
+import { parseReverseSpecs } from "../../src/forward/reverse_spec.ts";
 import { Node } from "../../src/node/node.ts";
 import { LogRecorder } from "../fakes/log_recorder.ts";
 import { type FakeLink, linkPair } from "../fakes/link_pair.ts";
-import { readToEnd, Service, testBytes, writeAll } from "../fakes/sockets.ts";
+import { sampleStatus } from "../fakes/sample_status.ts";
+import { closedPort, readToEnd, Service, testBytes, writeAll } from "../fakes/sockets.ts";
 
 const version = 1;
 
@@ -17,12 +24,17 @@ class Stage implements AsyncDisposable {
   readonly #desk: NodeDesk;
 
   constructor(
-    { allowed = [], routes = [] }: {
+    { allowed = [], listening = [], routes = [] }: {
       readonly allowed?: readonly string[];
+      /** As `--allow-listen` has them. */
+      readonly listening?: readonly string[];
       readonly routes?: readonly string[];
     } = {},
   ) {
-    const access = new AllowList(allowed.map(parseAllowRule));
+    const access = new AllowList([
+      ...allowed.map(parseAllowRule),
+      ...listening.map(parseAllowListenRule),
+    ]);
     this.node = new Node({ access, pool: new BufferPool() });
     this.#desk = new NodeDesk({
       ...{ node: this.node, program: "aetherport 0.0.0", routes: () => routes },
@@ -210,4 +222,45 @@ Deno.test("specs that a client made up are refused with their fault", async () =
   await using stage = await Stage.open();
   await rejects(stage.add("80:"), /column/);
   await rejects(stage.remove("nonsense"), /names no forward/);
+});
+
+Deno.test("what is asked of another node is told with where it listens, or why not; there, for whom", async () => {
+  await using asking = await Stage.open();
+  await using listening = new Stage({ listening: ["127.0.0.1:0"] });
+  const denied = closedPort();
+  for (const spec of ["127.0.0.1:0:10.0.0.5:80", `127.0.0.1:${denied}:10.0.0.5:81`]) {
+    for (const parsed of parseReverseSpecs(spec)) {
+      asking.node.addReverse({ spec: parsed, route: undefined });
+    }
+  }
+  const answers = async () => (await asking.status()).reverses.map(({ asked }) => asked);
+  deepEqual([await answers(), (await listening.status()).listeners], [[[], []], []]);
+  const { a, z } = linkPair();
+  asking.adopt(a);
+  listening.adopt(z);
+  a.goUp();
+  z.goUp();
+  await until(async () => (await answers())[1]?.[0]?.reason !== null);
+  const { reverses: [granted, refused] } = await asking.status();
+  const { listeners } = await listening.status();
+  const [{ addresses = [], peer = "" } = {}] = listeners;
+  match(addresses.join(), /^127\.0\.0\.1:\d+$/);
+  deepEqual(listeners, [{ peer, addresses, rule: null }]);
+  deepEqual(granted, {
+    ...{ spec: "127.0.0.1:0:10.0.0.5:80", listen: "127.0.0.1:0", target: "10.0.0.5:80" },
+    ...{ route: null, asked: [{ peer: a.peerFingerprint.slice(0, 11), addresses, reason: null }] },
+  });
+  deepEqual(refused?.asked.map((one) => [one.addresses, one.reason]), [
+    [[], "no --allow-listen names it"],
+  ]);
+  a.fail("gone");
+  z.fail("gone");
+  deepEqual([await answers(), (await listening.status()).listeners], [[[], []], []]);
+});
+
+Deno.test("a node that does not tell of reverse forwards has none to be shown", () => {
+  const { reverses: _reverses, listeners: _listeners, ...status } = sampleStatus();
+  const answer = parseControlAnswer(JSON.stringify({ version, ok: true, status }));
+  ok(answer?.ok && "status" in answer);
+  deepEqual([answer.status.reverses, answer.status.listeners], [[], []]);
 });

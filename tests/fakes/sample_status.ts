@@ -36,6 +36,24 @@ export function sampleStatus(): NodeStatus {
         connections: { open: 3, total: 12 },
       },
     ],
+    reverses: [
+      {
+        ...{ spec: "localhost:9000:127.0.0.1:90", listen: "localhost:9000", route: null },
+        target: "127.0.0.1:90",
+        asked: [
+          { peer: "home", addresses: ["127.0.0.1:9000", "[::1]:9000"], reason: null },
+          { peer: "office", addresses: [], reason: "no --allow-listen names it" },
+        ],
+      },
+      {
+        ...{ spec: "localhost:9001:127.0.0.1:91", listen: "localhost:9001", route: url },
+        ...{ target: "127.0.0.1:91", asked: [] },
+      },
+    ],
+    listeners: [
+      { peer: "home", addresses: ["0.0.0.0:7000"], rule: "demos" },
+      { peer: "AB:CD:EF:01", addresses: ["127.0.0.1:7001", "[::1]:7001"], rule: null },
+    ],
     ingresses: [
       { url, state: "waiting", reason: null },
       { url, state: "unreachable", reason: "connection refused" },
