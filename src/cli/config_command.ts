@@ -61,5 +61,7 @@ async function defaultFile(): Promise<string> {
   const paths = defaultConfigPaths(Deno.env.toObject());
   const path = await findConfigFile(paths);
   if (path !== undefined) return path;
-  throw new BadInput(`there is no config file: looked for ${paths.join(" and ")}`);
+  throw new BadInput(
+    `there is no config file that you may read: looked for ${paths.join(" and ")}`,
+  );
 }

@@ -30,17 +30,30 @@ export function defaultConfigPaths(environment: Readonly<Record<string, string>>
   );
 }
 
-/** The first of the paths where there is a file; undefined where there is none. */
+/**
+ * The first of the paths where there is a file that this user may read; undefined where there is
+ * none. What lies there may be another's, and nobody has asked for it.
+ */
 export async function findConfigFile(paths: readonly string[]): Promise<string | undefined> {
-  for (const path of paths) {
-    try {
-      await Deno.stat(path);
-      return path;
-    } catch (error) {
-      if (!(error instanceof Deno.errors.NotFound)) throw unreadable(path, error);
-    }
-  }
+  for (const path of paths) if (await isReadable(path)) return path;
   return undefined;
+}
+
+async function isReadable(path: string): Promise<boolean> {
+  try {
+    const { isFile } = await Deno.stat(path);
+    // What is no file is refused when it is read.
+    if (isFile) (await Deno.open(path)).close();
+    return true;
+  } catch (error) {
+    if (isOutOfReach(error)) return false;
+    throw unreadable(path, error);
+  }
+}
+
+function isOutOfReach(error: unknown): boolean {
+  const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+  return [NotFound, NotADirectory, PermissionDenied].some((kind) => error instanceof kind);
 }
 
 /** The folder where paths in a config file begin. */

@@ -319,7 +319,7 @@ Deno.test("the default file is read by the proxy and by config check, and none i
   assert.equal(none.code, 2);
   assert.match(
     none.stderr,
-    /there is no config file: looked for .*\/aetherport\/config\.toml/,
+    /there is no config file that you may read: looked for .*\/aetherport\/config\.toml/,
   );
   assert.match((await runProgram([], env)).stderr, /nothing to do/);
   await Deno.mkdir(`${home}/aetherport`, { recursive: true });
@@ -339,3 +339,38 @@ Deno.test("the default file is read by the proxy and by config check, and none i
   assert.equal((await runProgram(["cert", "--help"], env)).code, 0);
   await Deno.remove(home, { recursive: true });
 });
+
+Deno.test({
+  name: "a default file that is not this user's to read is none, and a named one is an error",
+  ignore: Deno.build.os !== "linux",
+  fn: whereOthersFilesAre,
+});
+
+/** Takes root's right to read everything from the command. */
+const unprivileged = Deno.uid() === 0
+  ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
+  : [];
+
+async function whereOthersFilesAre(): Promise<void> {
+  const home = await Deno.makeTempDir();
+  const folder = `${home}/aetherport`;
+  const path = `${folder}/config.toml`;
+  const run = (...args: readonly string[]) =>
+    runProgram(args, { XDG_CONFIG_HOME: home }, unprivileged);
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(path, "allow = ['x']\n");
+  for (const [fileMode, folderMode] of [[0o600, 0], [0, 0o700]] as const) {
+    await Deno.chmod(path, fileMode);
+    await Deno.chmod(folder, folderMode);
+    assert.match((await run()).stderr, /^aetherport: nothing to do/);
+    assert.match((await run("config", "check")).stderr, /no config file that you may read/);
+    const named = await run("--config", path);
+    assert.equal(named.code, 2);
+    assert.match(named.stderr, /cannot read the config file .*config\.toml": Permission denied/);
+    await Deno.chmod(folder, 0o700);
+  }
+  await Deno.remove(folder, { recursive: true });
+  await Deno.writeTextFile(folder, "no folder");
+  assert.match((await run()).stderr, /^aetherport: nothing to do/);
+  await Deno.remove(home, { recursive: true });
+}

@@ -8,12 +8,13 @@ export interface Result {
   readonly stderr: string;
 }
 
-/** Runs the program to its end, without input. */
+/** Runs the program to its end, without input; behind a command that runs it, where one is given. */
 export async function runProgram(
   args: readonly string[],
   env: Record<string, string> = {},
+  wrapper: readonly string[] = [],
 ): Promise<Result> {
-  const [program = "", ...first] = programCommand;
+  const [program = "", ...first] = [...wrapper, ...programCommand];
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: [...first, ...args],
     env: { NO_COLOR: "1", ...env },
