@@ -42,12 +42,17 @@ export function configKeysOf(flags: readonly Option[]): ConfigKey[] {
 }
 
 /**
- * Reads the file and puts it below what the command was given. Throws {@link BadInput}, a
- * {@link ConfigError} with all problems where it is what the file says.
+ * Reads the file and puts what it says of the flags that are taken from it below what the command was
+ * given. Throws {@link BadInput}, a {@link ConfigError} with all problems where it is what the file
+ * says.
  */
 export async function loadConfig(
   path: string,
-  { command, flags }: { readonly command: Command; readonly flags: readonly Option[] },
+  { command, flags, taken }: {
+    readonly command: Command;
+    readonly flags: readonly Option[];
+    readonly taken: readonly Option[];
+  },
 ): Promise<LoadedSettings> {
   const file = await readConfigFile(path);
   const settings = parseConfig(file, flags);
@@ -57,7 +62,11 @@ export async function loadConfig(
       "(chmod 600), or use ?secret-file=",
     ]
     : [];
-  return { settings: mergeSettings(settings, { command, flags }), warnings, text: file.text };
+  return {
+    settings: mergeSettings(settings, { command, flags: taken }),
+    warnings,
+    text: file.text,
+  };
 }
 
 /** Reads a file's text. Throws {@link ConfigError} with all problems. */

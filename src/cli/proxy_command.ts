@@ -94,6 +94,8 @@ export type SignalingOptions =
     readonly identityFiles: NodeIdentityFiles;
   };
 
+/** Says to `--config` that no file is read. */
+const noConfig = "none";
 /** In seconds. */
 const maxHold = 86_400;
 /** In seconds. */
@@ -143,11 +145,11 @@ export function proxyCommand(run: RunProxy): Command {
   const routes = new Routes();
   const flags = proxyFlags(routes);
   for (const option of [...flags, configFlag()]) addFlag(command, option);
-  const load = async (path: string): Promise<LoadedProxy> => {
+  const load = async (path: string, taken = flags): Promise<LoadedProxy> => {
     // What reads such files is loaded by those only that have one.
     const { loadConfig } = await import("./config_settings.ts");
     routes.reset();
-    const loaded = await loadConfig(path, { command, flags });
+    const loaded = await loadConfig(path, { command, flags, taken });
     // Commander's options by any other way.
     const raw = loaded.settings as unknown as RawOptions;
     return { ...loaded, options: namingFile(path, () => readOptions(raw)) };
@@ -161,7 +163,10 @@ export function proxyCommand(run: RunProxy): Command {
       applyEnvironment(command, environment);
       const { config, ...raw } = command.opts<RawOptions & { readonly config?: string }>();
       const path = config ?? await findConfigFile(defaultConfigPaths(environment));
-      if (path === undefined) return await run(readOptions(raw));
+      if (path === undefined || path === noConfig) return await run(readOptions(raw));
+      if (config === undefined && raw.stdio !== undefined) {
+        return await run((await load(path, callFlags(flags))).options);
+      }
       const first = await load(path);
       await run(first.options, { path, first, load: () => load(path) });
     });
@@ -170,10 +175,20 @@ export function proxyCommand(run: RunProxy): Command {
 /** Not one of the flags that a config file may hold. */
 function configFlag(): Option {
   return new Option(
-    "--config <file>",
+    "--config <file|none>",
     "read from this file what is not given otherwise (default: " +
       "~/.config/aetherport/config.toml, then /etc/aetherport/config.toml)",
   );
+}
+
+/**
+ * What `--stdio` takes from a file that it was not told of: who calls whom, and by which way. The rest
+ * is for the node that runs beside it.
+ */
+function callFlags(flags: readonly Option[]): Option[] {
+  const shared = [...nodeFlags(), ...loggingFlags()].map((option) => option.name());
+  const names = new Set([...shared, "aetherlight-ingress-url", "hold"]);
+  return flags.filter((option) => names.has(option.name()));
 }
 
 /** What is wrong with flags, variables and the file together is said with the file's name. */
