@@ -31,6 +31,7 @@ const applied: ReadonlySet<string> = new Set([
   "forward",
   "reverse",
   "socks",
+  "socksAuthFile",
   "allow",
   "allowListen",
   "allowPeer",

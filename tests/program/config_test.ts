@@ -295,6 +295,41 @@ async function whereAnAddressIsTaken(): Promise<void> {
   await conversation.exchange();
 }
 
+Deno.test({
+  name: "at SIGHUP a changed password of a SOCKS listener is asked for, and the old one refused",
+  ignore: !isPosix,
+  fn: whereThePasswordChanges,
+});
+
+async function whereThePasswordChanges(): Promise<void> {
+  await using stage = await AetherlightStage.open("near");
+  const port = freePort();
+  const setPassword = (password: string) =>
+    Deno.writeTextFile(stage.path("socks.auth"), `me:${password}\n`, { mode: 0o600 });
+  await setPassword("old");
+  const config = `socks = ["127.0.0.1:${port}"]\nsocks-auth-file = "socks.auth"\n`;
+  const near = await ConfiguredNode.start(stage, { name: "near", config });
+  const areTaken = () => Promise.all(["old", "new"].map((password) => isTaken(port, password)));
+  assert.deepEqual(await areTaken(), [true, false]);
+  await setPassword("new");
+  await near.reload();
+  assert.deepEqual(await areTaken(), [false, true]);
+  await Deno.copyFile(stage.path("socks.auth"), stage.path("other.auth"));
+  await setPassword("old");
+  await near.change("near", config.replace("socks.auth", "other.auth"));
+  assert.deepEqual(await areTaken(), [false, true]);
+  assert.equal(eventCount(near.node, "restart-needed"), 0);
+}
+
+/** Whether a SOCKS5 listener takes this password of "me" (RFC 1929). */
+async function isTaken(port: number, password: string): Promise<boolean> {
+  const text = (value: string) => [value.length, ...Buffer.from(value)];
+  const payload = Buffer.from([5, 1, 2, 1, ...text("me"), ...text(password)]);
+  const answer = await exchange({ port, payload });
+  assert.deepEqual([...answer.subarray(0, 3)], [5, 2, 1]);
+  return answer[3] === 0;
+}
+
 Deno.test("config example prints a file that config check takes", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/config.toml`;

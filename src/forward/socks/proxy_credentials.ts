@@ -1,10 +1,12 @@
 /** Who may use a proxy's listener: names and passwords (RFC 1929, RFC 7617). */
 import { Buffer } from "node:buffer";
-import { createHash, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { BadInput } from "../../bad_input.ts";
 
 /** Of a name, and of a password, in bytes (RFC 1929, section 2). */
 const maxLength = 255;
+/** Of this process alone: what is made with it tells nobody else anything of a password. */
+const comparisonKey = randomBytes(32);
 
 /** Names and passwords, of which only digests are kept. */
 export class ProxyCredentials {
@@ -12,6 +14,13 @@ export class ProxyCredentials {
 
   constructor(pairs: readonly { readonly user: Uint8Array; readonly password: Uint8Array }[]) {
     this.#digests = pairs.map(({ user, password }) => digestOf(user, password));
+  }
+
+  /** To be compared with that of others in this process: the same for the same pairs. */
+  toJSON(): string {
+    const hash = createHmac("sha256", comparisonKey);
+    for (const digest of this.#digests) hash.update(digest);
+    return hash.digest("base64");
   }
 
   /** Whether it is one of the pairs; the time it takes says nothing of what they are. */
