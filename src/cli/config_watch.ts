@@ -2,6 +2,7 @@
 import { getLogger } from "@logtape/logtape";
 import { folderOf } from "../config/config_file.ts";
 import { messageOf } from "../message_of.ts";
+import { onHangUp } from "./hang_up.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
@@ -23,32 +24,22 @@ export interface ConfigWatchHandler {
 export class ConfigWatch {
   readonly #path: string;
   readonly #handler: ConfigWatchHandler;
-  readonly #hasTerminal = Deno.stdin.isTerminal();
-  readonly #handleSignal = () => {
-    if (this.#hasTerminal && !Deno.stdin.isTerminal()) this.#hangUp();
-    else this.#handler.handleSignal();
-  };
+  readonly #stopListening: () => void;
   #watcher: Deno.FsWatcher | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(path: string, handler: ConfigWatchHandler) {
     this.#path = path;
     this.#handler = handler;
-    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", this.#handleSignal);
+    this.#stopListening = onHangUp(() => handler.handleSignal());
     void this.#watch();
   }
 
   close(): void {
-    if (Deno.build.os !== "windows") Deno.removeSignalListener("SIGHUP", this.#handleSignal);
+    this.#stopListening();
     clearTimeout(this.#timer);
     this.#watcher?.close();
     this.#watcher = undefined;
-  }
-
-  /** The terminal is gone, which is what the signal was made for: it ends the process as ever. */
-  #hangUp(): void {
-    this.close();
-    Deno.kill(Deno.pid, "SIGHUP");
   }
 
   async #watch(): Promise<void> {

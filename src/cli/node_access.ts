@@ -8,6 +8,7 @@ import { BadInput } from "../bad_input.ts";
 import { hostAddresses } from "../link/host_addresses.ts";
 import { messageOf } from "../message_of.ts";
 import { AuditLog } from "./audit_log.ts";
+import { onHangUp } from "./hang_up.ts";
 import { NewestRead } from "./newest_read.ts";
 import type { ProxyOptions } from "./proxy_command.ts";
 
@@ -56,7 +57,7 @@ async function openControl(
     ownAddresses: hostAddresses,
     audit: audit && ((record) => audit.write(record)),
   });
-  onHangUp(async () => {
+  rereadOnHangUp(async () => {
     audit?.reopen();
     if (policyPath === undefined) return;
     await policy.refresh();
@@ -88,10 +89,9 @@ export async function readText(file: string): Promise<string> {
   }
 }
 
-/** Windows has no SIGHUP. What fails is logged, and what held before holds on. */
-function onHangUp(reload: () => Promise<void>): void {
-  if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGHUP", () => {
+/** What fails is logged, and what held before holds on. */
+function rereadOnHangUp(reload: () => Promise<void>): void {
+  onHangUp(() => {
     reload().catch((error) => {
       log.error("not reloaded, what held before holds on: {problem}", {
         event: "reload-failed",
