@@ -103,13 +103,13 @@ function withNode(
   });
 }
 
-/** The one node that is meant. */
+/** The one node that is meant; where one does not answer, it may be that one. */
 async function findNode(flags: ControlOptions): Promise<RunningNode> {
-  const { nodes } = await findNodes(flags);
+  const { nodes, problems: [problem] } = await findNodes(flags);
   const [node, other] = nodes;
-  if (node !== undefined && other === undefined) return node;
+  if (node !== undefined && other === undefined && problem === undefined) return node;
   const pids = nodes.map(({ status }) => status.pid).join(", ");
-  throw new Error(`several nodes are running: say which with --pid, of ${pids}`);
+  throw new Error(`${problem ?? "several nodes are running"}: say which with --pid, of ${pids}`);
 }
 
 async function change(node: RunningNode, asking: Asking): Promise<ForwardStatus[]> {

@@ -278,6 +278,27 @@ test("two nodes are both shown, and a change has to say which is meant", async (
   assert.match(other.stderr, /^aetherport: no node with pid 1 is running [^\n]*\n$/);
 });
 
+test("no other node is changed in the place of one that cannot be asked", async (stage) => {
+  const node = await stage.ready("--allow", "127.0.0.1:80");
+  const path = `${stage.directory}/${node.pid + 1}.sock`;
+  // It says what no node says.
+  const mute = net.createServer((socket) => socket.resume().end("?\n"));
+  mute.listen(path);
+  await once(mute, "listening");
+  const spec = `127.0.0.1:${freePort()}:a:80`;
+  const doubtful = await stage.run("forward", "add", spec);
+  assert.deepEqual([doubtful.code, doubtful.stdout], [1, ""]);
+  assert.match(
+    doubtful.stderr,
+    new RegExp(`^aetherport: the node at ${path} cannot be asked: .* --pid, of ${node.pid}\n$`),
+  );
+  assert.deepEqual((await stage.statusOf(node)).forwards, []);
+  const meant = await stage.run("forward", "add", spec, "--pid", `${node.pid}`);
+  assert.equal(meant.code, 0, meant.stderr);
+  mute.close();
+  await once(mute, "close");
+});
+
 test("where no node runs it is one line, and 1; also behind what a killed one left", async (stage) => {
   for (const args of [["status"], ["status", "--json"], ["forward", "list"]]) {
     const { code, stdout, stderr } = await stage.run(...args);
