@@ -298,7 +298,8 @@ export function proxyFlags(routes = new Routes()): Option[] {
     new Option("--exit-on-failure", "end with 1 when the link fails, instead of reconnecting"),
     new Option(
       "--control-socket <path|none>",
-      "where status and forward find this node (default: <pid>.sock in $XDG_RUNTIME_DIR/aetherport)",
+      "where status and forward find this node (default: <pid>.sock in " +
+        "$XDG_RUNTIME_DIR/aetherport, none with --stdio)",
     ).argParser(parseControlSocket),
     ...loggingFlags(),
   ];
@@ -403,7 +404,8 @@ function readOptions(raw: RawOptions): ProxyOptions {
     hold: raw.hold,
     udpIdle: raw.udpIdle,
     exitOnFailure: raw.exitOnFailure ?? false,
-    controlSocket: raw.controlSocket,
+    // A call is over soon, and is not who forwards are added to.
+    controlSocket: raw.controlSocket ?? (stdio === undefined ? undefined : "none"),
     logging,
   };
 }

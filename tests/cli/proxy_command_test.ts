@@ -87,7 +87,7 @@ Deno.test("--stdio takes who calls whom from the default file, and nothing else"
   const { forwards, reverses, allows, commands, proxyRules } = options;
   deepEqual([forwards, reverses, allows, commands, proxyRules], [[], [], [], [], []]);
   deepEqual([options.policyPath, options.auditLogPath], [undefined, undefined]);
-  deepEqual([options.controlSocket, options.exitOnFailure], [undefined, false]);
+  deepEqual([options.controlSocket, options.exitOnFailure], ["none", false]);
 });
 
 Deno.test("--stdio with flags of its own goes where they say, with the file's identity", async () => {
@@ -103,6 +103,15 @@ Deno.test("--stdio with flags of its own goes where they say, with the file's id
 Deno.test("--stdio takes all of a file that it is told of", async () => {
   await using home = await Home.open(everything);
   await rejects(home.ask("-W", "a:22", "--config", home.path), /socks\.auth" cannot be read/);
+});
+
+Deno.test("--stdio has a control socket only where one is asked for", async () => {
+  const call = ["--aetherlight-ingress-url", url("a"), "-W", "a:22", "--key", "k", "--cert", "c"];
+  await using home = await Home.open("");
+  equal((await home.ask(...call)).options.controlSocket, "none");
+  const path = "/run/call.sock";
+  deepEqual((await home.ask(...call, "--control-socket", path)).options.controlSocket, { path });
+  equal((await home.ask("-f", "1:a:2")).options.controlSocket, undefined);
 });
 
 Deno.test("--config none reads no file, neither the default one nor one of that name", async () => {
