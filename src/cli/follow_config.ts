@@ -1,4 +1,6 @@
 /** Lets a running node follow its config file. */
+import { getLogger } from "@logtape/logtape";
+import { formatServedSpec } from "../forward/served_spec.ts";
 import type { Node, RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import type { AetherlightSignaling } from "./aetherlight_signaling.ts";
@@ -10,9 +12,11 @@ import type { NodeRules } from "./node_access.ts";
 import { notifyReady, notifyReloading } from "./service_manager.ts";
 import type { LoadedProxy, ProxyConfig } from "./proxy_command.ts";
 
+const log = getLogger(["aetherport", "cli"]);
+
 /** What of a running node a file can change. */
 export interface Changeable {
-  readonly node: Pick<Node, "drainRoute">;
+  readonly node: Pick<Node, "drainRoute" | "forwards" | "removeForward">;
   readonly forwards: ForwardSet<RoutedForward>;
   readonly reverses: ForwardSet<RoutedReverse>;
   /** Undefined where texts are pasted. */
@@ -75,6 +79,7 @@ async function apply(
   putInForce();
   trust.allowedPeers = options.allowedPeers;
   configureLogging(options.logging);
+  dropForwards(change?.endedRoutes ?? [], { node, forwards });
   // Links that are made by pasted texts have no route.
   const isRouted = aetherlight !== undefined;
   const { added, removed, kept } = await forwards.replace(
@@ -89,6 +94,22 @@ async function apply(
     allowRules: options.allows.length,
     ...{ peersAdded: change?.added ?? 0, peersRemoved: change?.removed ?? 0 },
   };
+}
+
+/** Removes what was added while the node ran, and leads nowhere now. */
+function dropForwards(
+  endedRoutes: readonly string[],
+  { node, forwards }: Pick<Changeable, "node" | "forwards">,
+): void {
+  for (const forward of node.forwards().keys()) {
+    const { spec, route } = forward;
+    const isEnded = route !== undefined && endedRoutes.includes(route);
+    if (!isEnded || forwards.includes(forward)) continue;
+    node.removeForward(forward);
+    log.warn("the forward {spec} is removed: the config file names its peer no more", {
+      ...{ event: "forward-dropped", spec: formatServedSpec(spec), route },
+    });
+  }
 }
 
 function withoutRoute<Spec>({ spec }: { readonly spec: Spec }) {

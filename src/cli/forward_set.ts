@@ -21,6 +21,8 @@ export interface Routed {
 export interface ForwardHost<One extends Routed> {
   add(forward: One): void | Promise<void>;
   remove(forward: One): void;
+  /** Whether it still serves one: those who run it may have had it removed. */
+  has(forward: One): boolean;
   /** As the log names it. */
   format(forward: One): string;
 }
@@ -40,13 +42,19 @@ export class ForwardSet<One extends Routed> {
     this.#forwards = forwards;
   }
 
+  /** Whether a forward is one of these, and not one that was added by others. */
+  includes(forward: One): boolean {
+    return this.#forwards.includes(forward);
+  }
+
   /**
    * Serves these and no others. What is there already goes on as it is; what is no more stops
    * listening, before what is new begins: an address may go from one to another. A forward that
    * cannot listen is said, and tried again the next time.
    */
   async replace(wanted: readonly One[]): Promise<ForwardChange> {
-    const { kept, added, removed } = compare(this.#forwards, wanted);
+    const served = this.#forwards.filter((forward) => this.#host.has(forward));
+    const { kept, added, removed } = compare(served, wanted);
     for (const forward of removed) this.#host.remove(forward);
     // Deno lets go of an address when its accept has noticed.
     if (removed.length > 0) await new Promise((resolve) => setTimeout(resolve, 0));

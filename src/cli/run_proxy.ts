@@ -49,11 +49,13 @@ async function runNode(
     const forwards = new ForwardSet<RoutedForward>({
       add: (forward) => node.addForward(forward),
       remove: (forward) => node.removeForward(forward),
+      has: (forward) => node.hasForward(forward),
       format: ({ spec }) => formatServedSpec(spec),
     });
     const reverses = new ForwardSet<RoutedReverse>({
       add: (reverse) => node.addReverse(reverse),
       remove: (reverse) => node.removeReverse(reverse),
+      has: () => true,
       format: ({ spec }) => formatReverseSpec(spec),
     });
     await forwards.begin(options.forwards);

@@ -179,8 +179,20 @@ export class Node {
 
   /** Stops listening; connections that are under way go on. */
   removeForward(routed: RoutedForward): void {
-    this.#forwards.get(routed)?.forward.close();
+    const served = this.#forwards.get(routed);
+    if (served === undefined) return;
+    served.forward.close();
     this.#forwards.delete(routed);
+    log.info("no longer listening on {addresses} for {target}", {
+      event: "forward-removed",
+      addresses: served.forward.addresses.join(" and "),
+      target: describeTarget(routed.spec),
+    });
+  }
+
+  /** Whether a forward listens. */
+  hasForward(routed: RoutedForward): boolean {
+    return this.#forwards.has(routed);
   }
 
   /** The forwards that listen, each under what it was added by. */

@@ -38,6 +38,7 @@ function setOf(node: ListeningNode): ForwardSet<RoutedForward> {
   return new ForwardSet({
     add: (forward) => node.addForward(forward),
     remove: (forward) => node.removeForward(forward),
+    has: (forward) => node.forwards.includes(forward),
     format: ({ spec }) => formatServedSpec(spec),
   });
 }
@@ -86,4 +87,17 @@ Deno.test("at the start an address that is taken is an error, later it is said a
     match(lineOf(await log.next("forward-failed")), new RegExp(`127\\.0\\.0\\.1:${port}:a:1`));
   }
   deepEqual(await set.replace(wanted), { added: 1, removed: 0, kept: 1 });
+});
+
+Deno.test("what others have removed is added again where it is wanted, and is kept by nobody", async () => {
+  using node = new ListeningNode();
+  const set = setOf(node);
+  const [one, two] = [forward("0:a:1"), forward("0:a:2")];
+  await set.begin([one, two]);
+  node.removeForward(one);
+  deepEqual(await set.replace([one, two]), { added: 1, removed: 0, kept: 1 });
+  equal(node.forwards.length, 2);
+  node.removeForward(two);
+  deepEqual(await set.replace([one]), { added: 0, removed: 0, kept: 1 });
+  deepEqual([set.includes(one), set.includes(two)], [true, false]);
 });

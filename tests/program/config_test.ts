@@ -296,6 +296,49 @@ async function whereAnAddressIsTaken(): Promise<void> {
 }
 
 Deno.test({
+  name:
+    "what was added or removed by hand follows the file: peers that are gone, forwards that are not",
+  ignore: !isPosix,
+  fn: whereForwardsAreChangedByHand,
+});
+
+async function whereForwardsAreChangedByHand(): Promise<void> {
+  await using service = await serve(echo);
+  await using stage = await AetherlightStage.open("near", "far", "beyond");
+  const { url: at } = await stage.server();
+  const target = `127.0.0.1:${service.port}`;
+  const far = await stage.ingress({ name: "far", at, target });
+  const beyond = await stage.ingress({ name: "beyond", at, target });
+  const [port, ...added] = [freePort(), freePort(), freePort()];
+  const socket = stage.path("near.sock");
+  const one = `verbose = true\ncontrol-socket = "${socket}"\n${
+    peer(far, `127.0.0.1:${port}:${target}`)
+  }`;
+  const near = await ConfiguredNode.start(stage, { name: "near", config: one + peer(beyond) });
+  await near.node.event("control");
+  const forward = async (...args: readonly string[]) => {
+    const { code, stderr } = await runProgram(["forward", ...args, "--control-socket", socket]);
+    assert.equal(code, 0, stderr);
+  };
+  for (const [position, { url }] of [far, beyond].entries()) {
+    await forward("add", `127.0.0.1:${added[position]}:${target}`, "--to", url);
+  }
+  await forward("remove", `127.0.0.1:${port}`);
+  assert.match((await near.node.event("forward-removed")).message, new RegExp(`:${port} for`));
+  await assertClosed(port);
+  await near.reload();
+  assert.equal((await near.node.event("reloaded", 1)).forwardsAdded, 1);
+  await near.change("near", one);
+  assert.match((await near.node.event("forward-dropped")).message, new RegExp(`:${added[1]}:`));
+  await assertClosed(added[1] ?? 0);
+  for (const open of [port, added[0] ?? 0]) {
+    using conversation = new Conversation(open);
+    await conversation.exchange();
+  }
+  assert.equal(eventCount(near.node, "forward-removed"), 2);
+}
+
+Deno.test({
   name: "at SIGHUP a changed password of a SOCKS listener is asked for, and the old one refused",
   ignore: !isPosix,
   fn: whereThePasswordChanges,
