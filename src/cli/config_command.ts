@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { BadInput } from "../bad_input.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { configExample } from "./config_example.ts";
-import { proxyCommand, proxyFlags } from "./proxy_command.ts";
+import { proxyCommand } from "./proxy_command.ts";
 
 const examples = `
 Examples:
@@ -44,7 +44,7 @@ function checkCommand(): Command {
 function exampleCommand(): Command {
   return new Command("example")
     .description("Prints a config file with comments.")
-    .action(() => console.log(configExample(proxyFlags()).trimEnd()));
+    .action(() => console.log(configExample.trimEnd()));
 }
 
 /** Reads the file as the proxy does. Throws {@link BadInput}. */

@@ -349,13 +349,23 @@ Deno.test("the file is looked for in the user's folder, then in the system's", (
   deepEqual(defaultConfigPaths({}), [system]);
 });
 
-Deno.test("the example speaks of every flag, and what it leaves out can be put in", () => {
-  const example = configExample(proxyFlags());
+Deno.test("the example shows every key, which works without its comment", async () => {
   for (const { name } of configKeysOf(proxyFlags())) {
-    if (name === "aetherlight-ingress-url") continue;
-    match(example, new RegExp(`^(# )?${name}( = | \\(|: )`, "m"), name);
+    if (name !== "aetherlight-ingress-url") {
+      match(configExample, new RegExp(`^(# )?${name} = `, "m"));
+    }
   }
+  const folder = await Deno.makeTempDir();
+  const secret = `${folder}/secret`;
+  await Deno.writeTextFile(secret, "me:secret", { mode: 0o600 });
   // The two that exclude each other are false there.
-  const full = example.replace(/^# ([\w-]+ = )/gm, "$1");
+  const full = configExample.replace(/^# ([\w-]+ = )/gm, "$1")
+    .replace("/run/secrets/turn", secret).replace("socks.auth", secret);
   parseConfig({ path: "c.toml", text: full }, proxyFlags());
+  const waiting = full.replace(/^stdio = .*$/m, "");
+  const { options } = await ask({ file: waiting });
+  deepEqual([options.forwards.length, options.reverses.length], [5, 1]);
+  const calling = full.replace(/^aetherlight-base-url = .*$/m, "");
+  equal((await ask({ file: calling })).options.stdio?.target.kind, "tcp");
+  await Deno.remove(folder, { recursive: true });
 });

@@ -174,7 +174,7 @@ export const fuzzTargets: readonly FuzzTarget[] = [
   },
   {
     name: "config files",
-    samples: [configExample(proxyFlags()), ...configSamples],
+    samples: [configExample, ...configSamples],
     read: (text) => void parseConfig({ path: "config.toml", text }, proxyFlags()),
     mayThrow: ConfigError,
   },
