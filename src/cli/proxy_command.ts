@@ -17,6 +17,7 @@ import { readBaseUrl, readIngressUrl } from "../signaling/server_url.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
 import { addFlag, applyEnvironment, ListOption, PeerListOption } from "./environment.ts";
+import { requireOwnAddresses } from "./listen_conflicts.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {
   loggingFlags,
@@ -385,6 +386,7 @@ function readOptions(raw: RawOptions): ProxyOptions {
       "nothing to do: give --forward, --socks, --allow or --policy (aetherport --help has examples)",
     );
   }
+  requireOwnAddresses(forwards.map(({ spec }) => spec));
   const urls = raw.aetherlightIngressUrl ?? [];
   const logging = readLogging(raw);
   const nodeOptions = readNodeOptions(raw);
