@@ -1,7 +1,9 @@
 /** The audit log: a file to which each record is appended as one line of JSON. */
 import { getLogger } from "@logtape/logtape";
+import { dirname } from "node:path";
 import type { AuditRecord } from "../access/policy/audit_record.ts";
 import { BadInput } from "../bad_input.ts";
+import { lookAt } from "../control/control_socket.ts";
 import { messageOf } from "../message_of.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -47,6 +49,20 @@ export class AuditLog {
   }
 }
 
+/**
+ * Throws {@link BadInput} where an audit log could not be written there. It makes none: that would be
+ * whoever checks its owner.
+ */
+export function checkAuditLog(path: string): void {
+  try {
+    const isThere = lookAt(path) !== undefined;
+    if (isThere) Deno.openSync(path, { append: true }).close();
+    else Deno.removeSync(Deno.makeTempFileSync({ dir: dirname(path), prefix: ".aetherport-" }));
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
 function open(path: string): Deno.FsFile {
   try {
     const file = Deno.openSync(path, { append: true, create: true, mode: 0o600 });
@@ -54,6 +70,10 @@ function open(path: string): Deno.FsFile {
     if (Deno.build.os !== "windows" && file.statSync().isFile) Deno.chmodSync(path, 0o600);
     return file;
   } catch (error) {
-    throw new BadInput(`--audit-log ${path} cannot be written: ${messageOf(error)}`);
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, error: unknown): BadInput {
+  return new BadInput(`--audit-log ${path} cannot be written: ${messageOf(error)}`);
 }

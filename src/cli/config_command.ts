@@ -1,6 +1,7 @@
 /** `aetherport config`: checks a config file, and shows one. */
 import { Command } from "commander";
 import { BadInput } from "../bad_input.ts";
+import { ConfigError } from "../config/config_error.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { configExample } from "./config_example.ts";
 import { proxyCommand } from "./proxy_command.ts";
@@ -47,12 +48,14 @@ function exampleCommand(): Command {
     .action(() => console.log(configExample.trimEnd()));
 }
 
-/** Reads the file as the proxy does. Throws {@link BadInput}. */
+/** Reads the file as the proxy does, and the files that it names. Throws {@link BadInput}. */
 async function check(path: string): Promise<void> {
-  const proxy = proxyCommand((_options, config) => {
+  const proxy = proxyCommand(async (options, config) => {
+    const { fileProblems } = await import("./file_problems.ts");
+    const problems = await fileProblems(options);
+    if (problems.length > 0) throw new ConfigError(path, problems.map((problem) => ({ problem })));
     for (const warning of config?.first.warnings ?? []) console.error(`warning: ${warning}`);
     console.error(`${path}: no problems`);
-    return Promise.resolve();
   });
   await proxy.parseAsync(["--config", path], { from: "user" });
 }

@@ -374,8 +374,8 @@ async function isTaken(port: number, password: string): Promise<boolean> {
 }
 
 Deno.test("config example prints a file that config check takes", async () => {
-  const folder = await Deno.makeTempDir();
-  const path = `${folder}/config.toml`;
+  await using stage = await AetherlightStage.open("home");
+  const path = stage.path("config.toml");
   const { code, stdout } = await runProgram(["config", "example"]);
   assert.equal(code, 0);
   await Deno.writeTextFile(path, stdout);
@@ -387,7 +387,43 @@ Deno.test("config example prints a file that config check takes", async () => {
   const lines = bad.stderr.trimEnd().split("\n");
   assert.equal(lines.length, 2, bad.stderr);
   for (const line of lines) assert.match(line, /^aetherport: .*config\.toml:\d+: peer\[\d\]/);
-  await Deno.remove(folder, { recursive: true });
+});
+
+Deno.test("config check tells of files that the proxy would refuse, and makes none", async () => {
+  await using stage = await AetherlightStage.open("near");
+  const path = stage.path("config.toml");
+  const check = async (config: string) => {
+    await Deno.writeTextFile(path, config);
+    const { code, stderr } = await runProgram(["config", "check", path]);
+    return { code, lines: stderr.trimEnd().split("\n") };
+  };
+  const files = 'policy = "policy.toml"\naudit-log = "audit.jsonl"\n';
+  await Deno.writeTextFile(stage.path("policy.toml"), "[[rule]]\naction = 'deny'\n");
+  const names = () => [...Deno.readDirSync(stage.folder)].map(({ name }) => name);
+  assert.deepEqual(await check(identityOf("near") + files), {
+    ...{ code: 0, lines: [`${path}: no problems`] },
+  });
+  assert.equal(names().includes("audit.jsonl"), false);
+  assert.equal(names().length, 6, names().join());
+
+  await Deno.writeTextFile(stage.path("policy.toml"), "[[rule]]\naction = 1\n");
+  const { code, lines } = await check(
+    identityOf("far") + files.replace("audit.jsonl", "none/a.jsonl"),
+  );
+  assert.equal(code, 2);
+  const problems = [
+    /far-(key|cert)\.pem/,
+    /policy\.toml, line 2: rule 1, action/,
+    /--audit-log .*no/,
+  ];
+  assert.equal(lines.length, problems.length, lines.join("\n"));
+  for (const [position, problem] of problems.entries()) {
+    assert.match(lines[position] ?? "", /^aetherport: .*config\.toml: /);
+    assert.match(lines[position] ?? "", problem);
+  }
+  const double = await check(`forward = ["8080:a:1", "127.0.0.1:8080:b:1"]\n`);
+  assert.equal(double.code, 2);
+  assert.match(double.lines.join(), /both listen at 127\.0\.0\.1:8080/);
 });
 
 Deno.test("the default file is read by the proxy and by config check, and none is none", async () => {
