@@ -285,7 +285,7 @@ Deno.test("what makes no sense together is told with the file's name", async () 
     ask({ file: 'allow = ["a:1"]\nrelay-only = true\n' }),
     /\.toml: --relay-only needs/,
   );
-  const two = `forward = ["1:a:1"]\n${peers}`;
+  const two = `forward = ["9:a:1"]\n${peers}`;
   await rejects(ask({ file: two }), /\.toml: .*in its \[\[peer\]\]/);
 });
 
