@@ -250,7 +250,7 @@ export class Node {
         const [event, what] = adopted.upAt === undefined
           ? ["link-failed", "failed"]
           : ["link-down", "has ended"];
-        log[this.#isClosed ? "info" : "warn"]("link to {peer} {what}: {reason}", {
+        log[this.#isMissed(adopted) ? "warn" : "info"]("link to {peer} {what}: {reason}", {
           event,
           peer: nameOf(link),
           what,
@@ -259,6 +259,13 @@ export class Node {
         observer.handleClosed(reason);
       },
     };
+  }
+
+  /** Whether a link's end takes something from this node: who has served all is only left alone. */
+  #isMissed({ route, upAt, served }: Adopted): boolean {
+    if (this.#isClosed) return false;
+    const isUsed = route !== undefined || this.#forwards.size + this.#reverses.asked().length > 0;
+    return upAt === undefined || isUsed || served.open > 0;
   }
 
   /** Ends the links of a route, each once nothing goes over it any more. */

@@ -80,16 +80,38 @@ Deno.test("tells a link that never came up from one that ended", async () => {
   deepEqual(reasons, ["no path to the other node was found"]);
 });
 
-Deno.test("takes the link that has been up longest", async () => {
-  await LogRecorder.start();
-  const node = newNode();
-  const [first, second] = [linkPair().a, linkPair().a];
-  adoptAll(node, [first, second]);
-  first.goUp();
-  second.goUp();
-  equal(await node.acquire(), first);
-  first.fail("gone");
-  equal(await node.acquire(), second);
+Deno.test("warns of a link's end where something is missed, and not where all was served", async () => {
+  for (
+    const [spec, level] of [[undefined, "info"], ["127.0.0.1:0:127.0.0.1:9", "warning"]] as const
+  ) {
+    const log = await LogRecorder.start();
+    const node = newNode();
+    if (spec !== undefined) await listen(node, spec);
+    const { a } = linkPair();
+    adoptAll(node, [a]);
+    a.goUp();
+    await a.close("the other node closed the link");
+    equal((await log.next("link-down")).level, level);
+    await node.close("enough");
+  }
+});
+
+Deno.test("warns of the end of a link over which the other node is served", async () => {
+  const log = await LogRecorder.start();
+  using service = Service.echo();
+  const [node, far] = [newNode([service.port]), newNode()];
+  const { a, z } = linkPair();
+  adoptUp(node, a);
+  adoptUp(far, z);
+  await listen(far, `127.0.0.1:0:127.0.0.1:${service.port}`);
+  const { properties } = await log.next("listening");
+  const port = Number(String(properties.addresses).split(":").at(-1));
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  await writeAll(connection, Uint8Array.of(1));
+  await connection.read(new Uint8Array(1));
+  await a.close("enough");
+  equal((await log.next("link-down")).level, "warning");
+  await far.close("enough");
 });
 
 Deno.test("takes the link that has been up longest, whichever came first", async () => {
