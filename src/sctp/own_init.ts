@@ -6,8 +6,11 @@ import { readUint32 } from "../network_order.ts";
 
 /** RFC 8831 section 6.2: all streams there can be. */
 const streamCount = 65_535;
-/** Twice what is under way on a path of 500 Mbit/s and 100 ms, and what a lost packet holds back. */
-const defaultReceiveWindow = 16_777_216;
+/**
+ * What is under way on a path of 500 Mbit/s and 150 ms, as much again that waits for a lost packet, and
+ * again for one that was lost twice.
+ */
+const defaultReceiveWindow = 33_554_432;
 
 /** What an INIT is made with. */
 export interface OwnInitOptions extends Partial<OfferedCapabilities> {

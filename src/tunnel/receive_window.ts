@@ -8,8 +8,8 @@ import type { Instant } from "../sans_io.ts";
 
 /** What every stream has, in bytes. */
 export const baseWindow = 1_048_576;
-/** What none has more of, in bytes: 500 Mbit/s for a quarter of a second. */
-const maxWindow = 16_777_216;
+/** What none has more of, in bytes: 500 Mbit/s for half a second. */
+const maxWindow = 33_554_432;
 /** A round trip is taken for no shorter, in ms: timers and bursts make less of it mean nothing. */
 const minRoundTrip = 4;
 /**
@@ -25,6 +25,8 @@ export class ReceiveWindow {
   /** The round trip that is being looked at. */
   #begunAt: Instant = -Infinity;
   #consumedLength = 0;
+  /** The least that waited for its reader meanwhile. */
+  #leastLeft = Infinity;
 
   constructor(budget: Budget) {
     this.#budget = budget;
@@ -37,7 +39,8 @@ export class ReceiveWindow {
 
   /**
    * So many bytes were handed on, and so many are left that were not. A window that was used up within
-   * a round trip is doubled; one of whose bytes half wait for their reader falls back.
+   * a round trip is doubled; one of whose bytes half wait for their reader all the while falls back.
+   * What a lost packet held back comes at once, and waits for no slow reader.
    */
   handleConsumed(
     length: number,
@@ -48,18 +51,21 @@ export class ReceiveWindow {
     },
   ): void {
     this.#consumedLength += length;
-    if (left > this.#length / 2) return this.close();
+    this.#leastLeft = Math.min(this.#leastLeft, left);
     if (now < this.#begunAt + Math.max(roundTrip, minRoundTrip)) return;
     const isUsedUp = this.#begunAt > -Infinity && 2 * this.#consumedLength > this.#length;
-    if (isUsedUp) this.#growTo(roundTrip < minRoundTrip ? maxShortPathWindow : maxWindow);
+    if (2 * this.#leastLeft > this.#length) this.close();
+    else if (isUsedUp) this.#growTo(roundTrip < minRoundTrip ? maxShortPathWindow : maxWindow);
     this.#begunAt = now;
     this.#consumedLength = 0;
+    this.#leastLeft = Infinity;
   }
 
   /** Gives back what it has beyond the base. */
   close(): void {
     this.#begunAt = -Infinity;
     this.#consumedLength = 0;
+    this.#leastLeft = Infinity;
     this.#budget.give(this.#length - baseWindow);
     this.#length = baseWindow;
   }

@@ -25,6 +25,12 @@ const rows: readonly Row[] = [
     warmUp: 2_000,
   },
   {
+    name: "500 Mbit/s, 100 ms, 1 % loss",
+    path: { mbits: 500, rttMs: 100, queueBytes: 2_000_000, loss: 0.01 },
+    least: 50,
+    warmUp: 4_000,
+  },
+  {
     name: "100 Mbit/s, 20 ms, 0.1 % loss",
     path: { mbits: 100, rttMs: 20, queueBytes: 1_000_000, loss: 0.001 },
     least: 11.3,
