@@ -32,14 +32,17 @@ export class DatagramBatch {
     this.#pool = pool;
   }
 
-  /** Sends `bytes[start..end)`, copied; the same route is the same object. */
+  /**
+   * Sends `bytes[start..end)`, copied; the same route is the same object. What is too long for any
+   * datagram the socket drops.
+   */
   send(route: DatagramRoute, bytes: Uint8Array, start: number, end: number): void {
     const length = end - start;
     const isNext = route === this.#route && length <= this.#segmentLength && length > 0 &&
       this.#end + length <= blockLength;
     if (!isNext) this.#flush();
-    if (length === 0) {
-      route.socket.send(bytes, start, end, 0, route.destination);
+    if (length === 0 || length > blockLength) {
+      route.socket.send(bytes, start, end, length, route.destination);
       return;
     }
     if (!isNext) this.#begin(route, length);

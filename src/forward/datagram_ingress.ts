@@ -11,7 +11,12 @@ import type { UdpTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel } from "../link/link.ts";
 import { messageOf } from "../message_of.ts";
-import type { DatagramHandler, DatagramSockets, SocketAddress } from "../socket/datagram.ts";
+import {
+  type DatagramHandler,
+  type DatagramSockets,
+  maxDatagramLength,
+  type SocketAddress,
+} from "../socket/datagram.ts";
 import { type Endpoint, formatEndpoint, SpecError } from "../socket/endpoint.ts";
 import { DatagramChannel } from "../tunnel/datagram_channel.ts";
 import type { RefusalCode } from "../tunnel/control_message.ts";
@@ -28,6 +33,8 @@ const log = getLogger(["aetherport", "ingress"]);
 
 /** Flows of one link: each has a descriptor. */
 const maxFlowCount = 4_096;
+/** IPv6 does not count its own header, so that a datagram may be so much longer. */
+const maxIpv6DatagramLength = maxDatagramLength + 20;
 /** For a target's name, in ms. */
 const resolveTimeout = 10_000;
 
@@ -258,7 +265,9 @@ class IngressFlow implements DatagramHandler, Expiring {
   #sendOver(route: DatagramRoute, bytes: Uint8Array, start: number, end: number): void {
     const { header } = this;
     if (header === undefined) return this.#batch.send(route, bytes, start, end);
-    const whole = new Uint8Array(header.length + end - start);
+    const length = header.length + end - start;
+    if (length > maxLengthTo(route.destination)) return;
+    const whole = new Uint8Array(length);
     whole.set(header);
     whole.set(bytes.subarray(start, end), header.length);
     this.#batch.send(route, whole, 0, whole.length);
@@ -288,6 +297,10 @@ class IngressFlow implements DatagramHandler, Expiring {
 /** A flow's target as its peer wrote it. */
 function nameOf(label: string): string {
   return `${label.split(" ")[0]}/udp`;
+}
+
+function maxLengthTo({ address }: SocketAddress): number {
+  return address.includes(":") ? maxIpv6DatagramLength : maxDatagramLength;
 }
 
 /** What is for this host alone is not heard from others. */

@@ -6,8 +6,10 @@ import { BufferPool } from "../../src/buffer_pool.ts";
 import { LinkDatagramEgress } from "../../src/forward/datagram_egress.ts";
 import type { DatagramFlowHandler } from "../../src/forward/datagram_flow.ts";
 import { DatagramIngress } from "../../src/forward/datagram_ingress.ts";
+import { parseProxyRule } from "../../src/forward/proxy_protocol.ts";
 import type { Link } from "../../src/link/link.ts";
 import { BindError } from "../../src/socket/datagram.ts";
+import { formatEndpoint } from "../../src/socket/endpoint.ts";
 import { udpProtocol } from "../../src/tunnel/datagram_channel.ts";
 import { FakeDatagramSockets } from "../fakes/datagram_sockets.ts";
 import { FakeTime } from "../fakes/fake_time.ts";
@@ -31,10 +33,20 @@ class Stage {
   readonly egress: LinkDatagramEgress;
   acquireCount = 0;
 
-  constructor(rules: readonly string[] = ["*:*/udp"], { idleTimeout = 60_000 } = {}) {
+  constructor(
+    rules: readonly string[] = ["*:*/udp"],
+    { idleTimeout = 60_000, told = [] }: {
+      readonly idleTimeout?: number;
+      /** As of `--proxy-protocol`. */
+      readonly told?: readonly string[];
+    } = {},
+  ) {
     const access = new AllowList(rules.map(parseAllowRule));
     const sockets = () => Promise.resolve(this.sockets);
-    this.ingress = new DatagramIngress({ access, pool: this.pool, sockets, idleTimeout });
+    const proxyRules = told.map(parseProxyRule);
+    this.ingress = new DatagramIngress({
+      ...{ access, pool: this.pool, sockets, idleTimeout, proxyRules },
+    });
     const acquire = () => {
       this.acquireCount++;
       return Promise.resolve(this.links.length > 1 ? this.links.shift() : this.links[0]);
@@ -337,3 +349,30 @@ Deno.test("messages longer than any datagram are dropped", async () => {
   equal(stage.sockets.bound[0]?.sent.length, 1);
   flow.close();
 });
+
+for (
+  const { host, headerLength, longest } of [
+    { host: "10.0.0.53", headerLength: 28, longest: 65_507 },
+    { host: "2001:db8::53", headerLength: 52, longest: 65_527 },
+  ]
+) {
+  Deno.test(`what does not fit with its PROXY header is dropped, to ${host}`, async () => {
+    const to: UdpTarget = { kind: "udp", host, port: 53 };
+    const told = [`v2=${formatEndpoint(to)}/udp`];
+    const stage = new Stage(undefined, { told });
+    stage.join();
+    const { flow, reasons, send } = stage.open("127.0.0.1:1000", to);
+    const fitting = Math.min(longest - headerLength, 65_507);
+    // The first waits for its way, the others come when it is there.
+    send(testBytes(65_507));
+    await settled();
+    for (const length of [65_500, 65_507, fitting + 1, fitting, 3]) {
+      send(testBytes(Math.min(length, 65_507)));
+      await settled();
+    }
+    const lengths = stage.sockets.bound[0]?.sent.map(({ bytes }) => bytes.length);
+    deepEqual(lengths, [fitting + headerLength, 3 + headerLength]);
+    deepEqual(reasons, []);
+    flow.close();
+  });
+}
