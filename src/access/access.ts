@@ -57,6 +57,11 @@ export interface Pace {
   readonly sliceLength: number;
   /** Resolves when so many bytes may be moved; rejects where no more may. */
   spend(direction: FlowDirection, length: number): Promise<void>;
+  /**
+   * The same for a datagram, which is of no use late: whether it may be moved, at once or shortly.
+   * Where it may not, nothing is counted. Another is offered when this is answered.
+   */
+  offer(direction: FlowDirection, length: number): boolean | Promise<boolean>;
   /** Nothing will be moved any more: what waits rejects, and so does all that comes. */
   stop(): void;
 }

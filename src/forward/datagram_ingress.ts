@@ -159,7 +159,7 @@ class IngressFlow implements DatagramHandler, Expiring {
   /** Stands before each datagram for the target. */
   header: Uint8Array<ArrayBuffer> | undefined;
   #route: DatagramRoute | undefined;
-  /** In each direction, whether a datagram waits for its share: others are dropped. */
+  /** In each direction, whether a datagram waits for its share: others are dropped meanwhile. */
   readonly #isHeld = { up: false, down: false };
   readonly #moved = { up: 0, down: 0 };
   #endReason = "given up";
@@ -172,7 +172,7 @@ class IngressFlow implements DatagramHandler, Expiring {
     this.#batch = batch;
     this.#table = table;
     datagrams.handler = {
-      handleDatagram: (bytes, start, end) => this.#send(bytes, start, end),
+      handleDatagram: (bytes, start, end) => this.#handleUp(bytes, start, end),
       handleClosed: () => this.close(),
     };
     table.add(this);
@@ -243,7 +243,7 @@ class IngressFlow implements DatagramHandler, Expiring {
     let at = start;
     do {
       const segmentEnd = Math.min(end, at + segmentLength);
-      if (this.#mayPass("down", segmentEnd - at)) this.#datagrams.send(bytes, at, segmentEnd);
+      this.#pass("down", bytes, at, segmentEnd);
       at = segmentEnd;
     } while (at < end);
   }
@@ -257,40 +257,53 @@ class IngressFlow implements DatagramHandler, Expiring {
   #begin(route: DatagramRoute): void {
     this.#route = route;
     this.#endReason = "finished";
-    for (const datagram of this.#waiting.take()) {
-      this.#sendOver(route, datagram, 0, datagram.length);
+    for (const datagram of this.#waiting.take()) this.#pass("up", datagram, 0, datagram.length);
+  }
+
+  #handleUp(bytes: Uint8Array, start: number, end: number): void {
+    this.#table.touch(this);
+    if (this.#route === undefined) this.#waiting.add(bytes, start, end);
+    else this.#pass("up", bytes, start, end);
+  }
+
+  /** Moves a datagram at once or shortly; what is over the limit is lost, as on any path. */
+  #pass(direction: FlowDirection, bytes: Uint8Array, start: number, end: number): void {
+    if (this.isClosed || this.#isHeld[direction] || !this.#fits(direction, end - start)) return;
+    const offered = this.grant.pace?.offer(direction, end - start) ?? true;
+    if (typeof offered === "boolean") {
+      if (offered) this.#move(direction, bytes, start, end);
+      return;
     }
+    this.#isHeld[direction] = true;
+    const held = bytes.slice(start, end);
+    void offered.then((mayMove) => {
+      this.#isHeld[direction] = false;
+      if (mayMove) this.#move(direction, held, 0, held.length);
+    });
+  }
+
+  /** Whether there is room for it behind the header. */
+  #fits(direction: FlowDirection, length: number): boolean {
+    const [route, header] = [this.#route, this.header];
+    if (direction === "down" || route === undefined || header === undefined) return true;
+    return header.length + length <= maxLengthTo(route.destination);
+  }
+
+  #move(direction: FlowDirection, bytes: Uint8Array, start: number, end: number): void {
+    const route = this.#route;
+    if (route === undefined) return;
+    this.#moved[direction] += end - start;
+    if (direction === "down") this.#datagrams.send(bytes, start, end);
+    else this.#sendOver(route, bytes, start, end);
   }
 
   #sendOver(route: DatagramRoute, bytes: Uint8Array, start: number, end: number): void {
     const { header } = this;
     if (header === undefined) return this.#batch.send(route, bytes, start, end);
-    const length = header.length + end - start;
-    if (length > maxLengthTo(route.destination)) return;
-    const whole = new Uint8Array(length);
+    const whole = new Uint8Array(header.length + end - start);
     whole.set(header);
     whole.set(bytes.subarray(start, end), header.length);
     this.#batch.send(route, whole, 0, whole.length);
-  }
-
-  /** Nothing waits here: what is over the limit is lost, as on any path. */
-  #mayPass(direction: FlowDirection, length: number): boolean {
-    const { pace } = this.grant;
-    if (this.#isHeld[direction]) return false;
-    this.#moved[direction] += length;
-    if (pace === undefined) return true;
-    this.#isHeld[direction] = true;
-    const release = () => this.#isHeld[direction] = false;
-    // It rejects where the flow is to end, which that is told by itself.
-    pace.spend(direction, length).then(release, release);
-    return true;
-  }
-
-  #send(bytes: Uint8Array, start: number, end: number): void {
-    this.#table.touch(this);
-    if (!this.#mayPass("up", end - start)) return;
-    if (this.#route === undefined) this.#waiting.add(bytes, start, end);
-    else this.#sendOver(this.#route, bytes, start, end);
   }
 }
 

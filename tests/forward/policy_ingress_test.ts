@@ -6,7 +6,7 @@ import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
 import { BindError } from "../../src/socket/datagram.ts";
 import { udpProtocol } from "../../src/tunnel/datagram_channel.ts";
 import { tcpProtocol } from "../../src/tunnel/tunnel_stream.ts";
-import { channelPair } from "../fakes/channel_pair.ts";
+import { channelPair, type FakeChannel } from "../fakes/channel_pair.ts";
 import { FakeDatagramSockets } from "../fakes/datagram_sockets.ts";
 import { accessOf, certifiedPeer, policyOf } from "../fakes/policies.ts";
 import { linkPair } from "../fakes/link_pair.ts";
@@ -165,4 +165,97 @@ Deno.test("a connection that waits for its pace ends when it is no longer allowe
   client.close();
   while (stage.access.admittedCount > 0) await new Promise((resolve) => setTimeout(resolve));
   equal(stage.clock.timerCount, 0);
+});
+
+/** Flows of anna's to 10.0.0.53:53 at a node with this policy. */
+async function flowsUnder(limit: string) {
+  const { access, clock, records } = await accessOf(`${anyTarget}${limit}`);
+  const sockets = new FakeDatagramSockets();
+  const ingress = new DatagramIngress({ access, pool, sockets: () => Promise.resolve(sockets) });
+  const opened: FakeChannel[] = [];
+  const open = () => {
+    const capacity = 1_000_000;
+    const { a, z } = channelPair({
+      ...{ label: "10.0.0.53:53", protocol: udpProtocol, pace: "microtask", capacity },
+    });
+    void ingress.serve(z, { peer: anna, link: opened });
+    opened.push(a);
+    const send = (length: number, count = 1) => {
+      for (; count > 0; count--) a.sendBinary(testBytes(length), 0, length);
+    };
+    return { channel: a, send };
+  };
+  const arrived = () => sockets.bound.flatMap(({ sent }) => sent.map(({ bytes }) => bytes.length));
+  const audited = () => {
+    for (const channel of opened) channel.close();
+    return clock.advance(0).then(() => records.reduce((sum, { up = 0 }) => sum + up, 0));
+  };
+  return { open, clock, sockets, arrived, audited, opened };
+}
+
+const sumOf = (lengths: readonly number[]) => lengths.reduce((sum, length) => sum + length, 0);
+
+Deno.test("bytes in all hold for datagrams that came while their flows were being opened", async () => {
+  await LogRecorder.start();
+  const many = await flowsUnder("limit.bytes = 1000");
+  for (let count = 0; count < 200; count++) many.open().send(900, 3);
+  await many.clock.advance(1_000);
+  deepEqual([many.arrived(), await many.audited()], [[900], 900]);
+  const one = await flowsUnder("limit.bytes = 10000");
+  one.open().send(900, 100);
+  await one.clock.advance(1_000);
+  deepEqual([sumOf(one.arrived()), await one.audited()], [9_900, 9_900]);
+});
+
+Deno.test("the datagram that breaks a limit of bytes arrives nowhere, and ends its flow", async () => {
+  await LogRecorder.start();
+  const stage = await flowsUnder("limit.bytes = 1000");
+  const { channel, send } = stage.open();
+  for (let count = 0; count < 5; count++) {
+    send(300);
+    await stage.clock.advance(100);
+  }
+  deepEqual([stage.arrived(), await stage.audited()], [[300, 300, 300], 900]);
+  deepEqual([channel.isClosed, stage.sockets.openCount], [true, 0]);
+});
+
+Deno.test("a rate holds for datagrams, however many flows they come by", async () => {
+  await LogRecorder.start();
+  const rate = "limit.bytes-per-second = '10 kB'";
+  const steady = await flowsUnder(rate);
+  const { send } = steady.open();
+  for (let at = 0; at < 20_000; at += 20) {
+    send(1_200, 5);
+    await steady.clock.advance(20);
+  }
+  const stage = await flowsUnder(rate);
+  for (let at = 0; at < 20_000; at += 20) {
+    stage.open().send(1_200, 5);
+    await stage.clock.advance(20);
+  }
+  for (const { arrived, audited } of [steady, stage]) {
+    const length = sumOf(arrived());
+    ok(Math.abs(length - 200_000) <= 10_000, `${length}`);
+    equal(await audited(), length);
+  }
+});
+
+Deno.test("without a limit all datagrams of a burst pass, both ways", async () => {
+  await LogRecorder.start();
+  const stage = await flowsUnder("");
+  const { channel, send } = stage.open();
+  const received: number[] = [];
+  channel.handler = {
+    handleBinary: (_bytes, start, end) => received.push(end - start),
+    handleText: () => {},
+    handleWritable: () => {},
+    handleClosed: () => {},
+  };
+  await stage.clock.advance(0);
+  send(1_200, 64);
+  const burst = Array.from({ length: 50 }, () => testBytes(1_200));
+  stage.sockets.bound[0]?.receive({ address: "10.0.0.53", port: 53 }, ...burst);
+  await stage.clock.advance(100);
+  deepEqual([stage.arrived().length, received.length], [64, 50]);
+  equal(await stage.audited(), 64 * 1_200);
 });

@@ -6,6 +6,8 @@ import type { RateFlow, RateGate } from "./rate_gate.ts";
 /** Bytes that are moved at once take so long, in ms. */
 const sliceDuration = 20;
 const [minSliceLength, maxSliceLength] = [64, 65_536];
+/** A datagram that would wait for longer, in ms, is not moved. */
+const maxDatagramDelay = 200;
 
 /** The request whose connection it is. */
 export interface LaneOwner {
@@ -44,6 +46,15 @@ export class Lane implements Pace {
     }
   }
 
+  offer(direction: FlowDirection, length: number): boolean | Promise<boolean> {
+    const flows = [...this.#flows[direction].values()];
+    if (flows.some((flow) => flow.delay() > maxDatagramDelay)) return false;
+    if (!this.#mayCount(length)) return false;
+    const spent = flows.map((flow) => flow.spend(length));
+    if (!flows.some((flow) => flow.isWaiting())) return true;
+    return Promise.all(spent).then(() => !this.#isOver);
+  }
+
   stop(): void {
     this.#isStopped = true;
     for (const [, flow] of this.#allFlows()) flow.close();
@@ -67,6 +78,21 @@ export class Lane implements Pace {
     this.#sliceLength = rates.length === 0
       ? Infinity
       : Math.min(Math.max(slice, minSliceLength), maxSliceLength);
+  }
+
+  get #isOver(): boolean {
+    return this.#isStopped || this.#owner.endReason !== undefined;
+  }
+
+  /** Counts where that is possible; else whoever holds it is told that it ends. */
+  #mayCount(length: number): boolean {
+    if (this.#isOver) return false;
+    try {
+      this.#owner.count(length);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   #refuseWhenOver(): void {

@@ -8,6 +8,10 @@ import type { AccessClock } from "./clock.ts";
 export interface RateFlow {
   /** Resolves when so many bytes may be moved. */
   spend(length: number): Promise<void>;
+  /** Whether what it wanted last may not be moved yet. */
+  isWaiting(): boolean;
+  /** How long it would wait now, in ms, behind those that have had less: about. */
+  delay(): number;
   /** What it waits for is let through. */
   close(): void;
 }
@@ -77,6 +81,8 @@ export class RateGate {
         this.#serve();
         return promise;
       },
+      isWaiting: () => waiting !== undefined && this.#waiters.has(waiting),
+      delay: () => this.#delayOf(flow),
       close: () => {
         this.#returning.delete(flow);
         if (waiting === undefined || !this.#waiters.delete(waiting)) return;
@@ -86,6 +92,14 @@ export class RateGate {
         this.#cancelTimer = undefined;
       },
     };
+  }
+
+  #delayOf(flow: Flow): number {
+    this.#pay();
+    const served = Math.max(flow.served, this.#served);
+    let length = -this.#balance;
+    for (const waiter of this.#waiters) if (waiter.flow.served <= served) length += waiter.length;
+    return Math.max(0, length / this.#rate * 1_000);
   }
 
   #pay(): void {

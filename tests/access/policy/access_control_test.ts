@@ -240,6 +240,51 @@ Deno.test("a rate is shared by a peer's connections, each way for itself", async
   other.release(summary);
 });
 
+Deno.test("datagrams have as much of a rate as a connection that waits for it", async () => {
+  const { access, clock } = await accessOf(`${all}limit.bytes-per-second = "1 MB"`);
+  const [stream, flow] = [grantOf(ask(access)), grantOf(ask(access))];
+  const moved = { stream: 0, flow: 0 };
+  const run = async ({ pace }: Grant) => {
+    while (pace !== undefined && clock.monotonic() < 2_000) {
+      await pace.spend("up", pace.sliceLength);
+      moved.stream += pace.sliceLength;
+    }
+  };
+  void run(stream);
+  let isAnswered = true;
+  while (clock.monotonic() < 2_000) {
+    if (isAnswered) {
+      const offered = flow.pace?.offer("up", 1_200) ?? false;
+      isAnswered = typeof offered === "boolean";
+      void Promise.resolve(offered).then((mayMove) => {
+        isAnswered = true;
+        if (mayMove) moved.flow += 1_200;
+      });
+    }
+    await clock.advance(0.5);
+  }
+  const share = moved.flow / (moved.flow + moved.stream);
+  ok(Math.abs(share - 0.5) < 0.05, `${share}`);
+  ok(Math.abs(moved.flow + moved.stream - 2_000_000) < 100_000, `${moved.flow + moved.stream}`);
+  stream.release(summary);
+  flow.release(summary);
+});
+
+Deno.test("of many datagrams those that would wait for long are refused, and not counted", async () => {
+  const { access, clock } = await accessOf(`
+    ${all}
+    limit = { bytes = 3000, bytes-per-second = "10 kB" }`);
+  const held = Array.from({ length: 100 }, () => ask(access));
+  const offered = held.map((one) => grantOf(one).pace?.offer("up", 1_000));
+  deepEqual(offered.filter((answer) => answer === true).length, 1);
+  const later = offered.filter((answer) => typeof answer !== "boolean");
+  equal(later.length, 2);
+  await clock.advance(200);
+  deepEqual(await Promise.all(later), [true, true]);
+  deepEqual(held.flatMap(({ ended }) => ended), []);
+  for (const one of held) grantOf(one).release(summary);
+});
+
 Deno.test("a connection on which nothing moves ends, one that is used does not", async () => {
   const { access, clock } = await accessOf(`${all}limit.idle = "1m"`);
   const [idle, used] = [ask(access), ask(access)];
