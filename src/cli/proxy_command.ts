@@ -1,13 +1,13 @@
 /** The flags of `aetherport [proxy]`. */
 import { Command, Option } from "commander";
 import { type AllowRule, parseAllowListenRule, parseAllowRule } from "../access/allow_list.ts";
-import { parseStreamTarget, type StreamTarget } from "../access/target.ts";
+import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import { ConfigError } from "../config/config_error.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { type ExecCommand, parseExecCommand } from "../forward/exec_command.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
-import { parseProxyRule, type ProxyRule } from "../forward/proxy_protocol.ts";
+import { isSameTarget, parseProxyRule, type ProxyRule } from "../forward/proxy_protocol.ts";
 import { parseReverseSpecs } from "../forward/reverse_spec.ts";
 import type { NodeIdentityFiles } from "../identity/node_identity.ts";
 import { programVersion } from "./program_version.ts";
@@ -399,7 +399,7 @@ function readOptions(raw: RawOptions): ProxyOptions {
     stdio: stdio === undefined ? undefined : routed(stdio, urls),
     allows,
     commands,
-    proxyRules: raw.proxyProtocol ?? [],
+    proxyRules: readProxyRules(raw.proxyProtocol ?? []),
     policyPath,
     auditLogPath,
     signaling,
@@ -441,6 +441,19 @@ function readCommands(commands: readonly ExecCommand[]): readonly ExecCommand[] 
     names.add(name);
   }
   return commands;
+}
+
+/** A target expects headers of one version. */
+function readProxyRules(rules: readonly ProxyRule[]): readonly ProxyRule[] {
+  for (const rule of rules) {
+    const first = rules.find(({ target }) => isSameTarget(target, rule.target)) ?? rule;
+    if (first.version === rule.version) continue;
+    const [one, other] = [first, rule].map((each) =>
+      `v${each.version}=${formatTarget(each.target)}`
+    );
+    throw new BadInput(`--proxy-protocol names two versions for one target: ${one} and ${other}`);
+  }
+  return rules;
 }
 
 /** With `--stdio` nothing else is read from stdin, and nothing else is written to stdout. */

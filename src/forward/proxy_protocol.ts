@@ -115,8 +115,8 @@ function vouchedName({ identity }: AccessPeer): string | undefined {
   return identity?.vouchedBy === "chain" ? identity.name : undefined;
 }
 
-/** As in `--allow`, the names of this host are one. */
-function isSameTarget(one: Target, other: Target): boolean {
+/** Whether both name one target; as in `--allow`, the names of this host are one. */
+export function isSameTarget(one: Target, other: Target): boolean {
   if (one.kind === "unix") return other.kind === "unix" && one.path === other.path;
   if (one.kind === "exec" || other.kind === "exec" || other.kind === "unix") return false;
   if (one.kind !== other.kind || one.port !== other.port) return false;

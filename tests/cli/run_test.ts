@@ -100,6 +100,10 @@ Deno.test("bad usage ends with 2 and one line on stderr", async () => {
     [["--proxy-protocol", "127.0.0.1:80"], /--proxy-protocol .*expected v1=host:port/],
     [["--proxy-protocol", "v3=127.0.0.1:80"], /--proxy-protocol .*expected v1=host:port/],
     [["--proxy-protocol", "v2=exec:ssh"], /--proxy-protocol .*takes no header/],
+    [
+      ["-w", "a:1", "--proxy-protocol", "v1=localhost:1", "--proxy-protocol", "v2=127.0.0.1:1"],
+      /--proxy-protocol names two versions .*: v1=localhost:1 and v2=127\.0\.0\.1:1/,
+    ],
     [["--signal-type", "pigeon", "-w", "a:1"], /pigeon/],
     [["--ice-server", "http://x", "-w", "a:1"], /--ice-server: not a stun: or turn: URL/],
     [["--relay-only", "-w", "a:1"], /--relay-only needs a TURN server: --ice-server turn:/],
