@@ -18,7 +18,7 @@ export async function runSession(
   work: (pool: BufferPool) => Promise<void>,
 ): Promise<void> {
   configureLogging(logging);
-  surviveStrayRejections();
+  surviveStrayFaults();
   const pool = new BufferPool();
   const trimming = setInterval(() => pool.trim(performance.now()), trimInterval);
   Deno.unrefTimer(trimming);
@@ -47,11 +47,13 @@ export function print(text: string): void {
 }
 
 /** A fault in one link is not to end the others. */
-function surviveStrayRejections(): void {
-  globalThis.addEventListener("unhandledrejection", (event) => {
+function surviveStrayFaults(): void {
+  const survive = (event: Event, reason: unknown) => {
     event.preventDefault();
-    log.error("unexpected: {reason}", { event: "unexpected", reason: event.reason });
-  });
+    log.error("unexpected: {reason}", { event: "unexpected", reason });
+  };
+  globalThis.addEventListener("unhandledrejection", (event) => survive(event, event.reason));
+  globalThis.addEventListener("error", (event) => survive(event, event.error));
 }
 
 function delay(duration: number): Promise<void> {
