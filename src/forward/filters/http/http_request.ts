@@ -42,10 +42,8 @@ const notInTrailers: ReadonlySet<string> = new Set([
   ...["trailer", "authorization", "cookie", "set-cookie", "content-encoding", "content-type"],
   ...["content-range", "cache-control", "expect", "max-forwards", "range"],
 ]);
-/** They stand for who asks: a client's own never pass. */
-export const forwardedNames: ReadonlySet<string> = new Set([
-  ...["x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "forwarded"],
-]);
+/** They stand for who asks: a client's own never pass, and are as if they were not there. */
+const askingNames = /^(aetherport-.*|(x-)?forwarded(-.*)?|x-real-ip)$/;
 const fieldName = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/;
 // deno-lint-ignore no-control-regex -- That is what must not be there.
 const controlCharacter = /[\u0000-\u0008\u000a-\u001f\u007f]/;
@@ -95,14 +93,14 @@ export function usableTrailers(
   const replaced = new Set([...Object.keys(setHeaders), ...removeHeaders].map(canonicalName));
   return trailers.filter(({ name, value }) => {
     const canonical = canonicalName(name);
-    return fieldName.test(name) && !controlCharacter.test(value) && !isOurs(canonical) &&
-      !forwardedNames.has(canonical) && !notInTrailers.has(canonical) && !replaced.has(canonical);
+    return fieldName.test(name) && !controlCharacter.test(value) && !askingNames.test(canonical) &&
+      !notInTrailers.has(canonical) && !replaced.has(canonical);
   });
 }
 
-/** Lower case, with hyphens: some servers read an underscore as one. */
+/** Lower case, with hyphens: some servers read underscores, dots and other characters as those. */
 export function canonicalName(name: string): string {
-  return name.toLowerCase().replaceAll("_", "-");
+  return name.toLowerCase().replace(/[^a-z\d-]/g, "-");
 }
 
 /** The values of a field, each by itself. */
@@ -185,13 +183,9 @@ function endToEnd(
   const named = connection.map(canonicalName);
   return fields.filter(({ name }) => {
     const canonical = canonicalName(name);
-    return !hopByHop.has(canonical) && !named.includes(canonical) && !isOurs(canonical);
+    return !hopByHop.has(canonical) && !named.includes(canonical) &&
+      !askingNames.test(canonical);
   });
-}
-
-/** Only this node says who the peer is. */
-function isOurs(canonical: string): boolean {
-  return canonical.startsWith("aetherport-");
 }
 
 /** The elements of a list field, lower case. */

@@ -3,6 +3,7 @@ import type { HttpRule } from "../../../access/content_rule.ts";
 import { type GlobMatcher, globMatcher } from "../glob.ts";
 import type { HttpRequest } from "./http_request.ts";
 import { canonicalName } from "./http_request.ts";
+import type { HttpField } from "./llhttp.ts";
 
 /** Judges requests by one rule, whose patterns are made ready once. */
 export class HttpJudge {
@@ -18,7 +19,7 @@ export class HttpJudge {
     this.#hosts = rule.hosts?.map((host) => globMatcher(host.toLowerCase(), "."));
     this.#paths = rule.paths?.map((path) => globMatcher(path, "/"));
     this.#headers = Object.entries(rule.headers ?? {}).map(([name, values]) =>
-      [canonicalName(name), values.map((value) => globMatcher(value))] as const
+      [name.toLowerCase(), values.map((value) => globMatcher(value))] as const
     );
   }
 
@@ -33,10 +34,12 @@ export class HttpJudge {
     const isPathAllowed = path !== undefined && this.#paths?.some((isMeant) => isMeant(path));
     if (this.#paths !== undefined && !isPathAllowed) return "this path is not allowed";
     for (const [name, matchers] of this.#headers) {
-      const named = fields.filter((field) => canonicalName(field.name) === name);
-      const values = named.map(({ value }) => value);
-      const isMatch = (value: string) => matchers.some((isMeant) => isMeant(value));
-      if (values.length === 0 || !values.every(isMatch)) {
+      const canonical = canonicalName(name);
+      const named = fields.filter((field) => canonicalName(field.name) === canonical);
+      // Some targets drop another spelling, and some take it for the name that is meant.
+      const isMatch = (field: HttpField) =>
+        field.name.toLowerCase() === name && matchers.some((isMeant) => isMeant(field.value));
+      if (named.length === 0 || !named.every(isMatch)) {
         return `the header field ${name} is not as it has to be`;
       }
     }
