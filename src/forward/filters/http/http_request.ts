@@ -1,6 +1,6 @@
 /** A request whose head was read: whether it means the same to everybody, and how it is written. */
 import type { HttpRule } from "../../../access/content_rule.ts";
-import type { HttpField, HttpHead } from "./llhttp.ts";
+import { type HttpField, type HttpHead, trimmed } from "./llhttp.ts";
 
 /** A request as it is judged and handed on. */
 export interface HttpRequest {
@@ -191,5 +191,5 @@ function endToEnd(
 /** The elements of a list field, lower case. */
 function tokens(fields: readonly HttpField[], wanted: string): string[] {
   return valuesOf(fields, wanted).flatMap((value) => value.split(","))
-    .map((token) => token.trim().toLowerCase()).filter((token) => token !== "");
+    .map((token) => trimmed(token).toLowerCase()).filter((token) => token !== "");
 }

@@ -226,7 +226,7 @@ export class HttpParser {
     const fields = this.#fields;
     this.#fields = [];
     this.#isWithinName = false;
-    return fields.map(({ name, value }) => ({ name, value: value.trim() }));
+    return fields.map(({ name, value }) => ({ name, value: trimmed(value) }));
   }
 
   #count(length: number): number {
@@ -249,6 +249,18 @@ export function latin1(bytes: Uint8Array): string {
   let text = "";
   for (const byte of bytes) text += String.fromCharCode(byte);
   return text;
+}
+
+/** Without the blanks of HTTP around it, and those only: bytes above 127 may be parts of letters. */
+export function trimmed(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && isBlank(text[start])) start++;
+  while (end > start && isBlank(text[end - 1])) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === " " || character === "\t";
 }
 
 /** The way back. */

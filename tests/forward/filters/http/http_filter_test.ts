@@ -65,6 +65,12 @@ for (
   });
 }
 
+Deno.test("of a field's value blanks go, and no byte of a letter", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\nX-One: \t \xa0voil\xc3\xa0\t \r\n\r\n");
+    match(stage.told, /\r\nX-One: \xa0voil\xc3\xa0\r\n/);
+  }));
+
 Deno.test("fields are set and left out as the rule says", () =>
   onStage(
     { setHeaders: { "X-One": "ours", Authorization: "Bearer x" }, removeHeaders: ["cookie"] },

@@ -16,6 +16,9 @@ export const smuggledRequests: Readonly<Record<string, string>> = {
   "an unknown coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
   "chunked twice": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n",
   "an odd coding": "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: \x0bchunked\r\n\r\n",
+  "a coding behind a strange blank":
+    "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\xa0\r\n\r\n0\r\n\r\n",
+  "a host with a strange blank": "GET / HTTP/1.1\r\nHost: a\xa0\r\n\r\n",
   "chunked in HTTP/1.0":
     "POST / HTTP/1.0\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
   "bare line feeds": "GET / HTTP/1.1\nHost: a\n\nGET /private HTTP/1.1\nHost: a\n\n",
