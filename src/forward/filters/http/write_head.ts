@@ -95,14 +95,14 @@ function fieldsOf({ identity, client }: Asking, { host }: HttpRequest): Record<s
   // Where nobody vouches for a name it is a claim, which the target could not tell from others.
   const vouched = identity?.vouchedBy === "chain" ? identity : undefined;
   const peerName = vouched?.name;
-  const labels = [...vouched?.labels ?? []].map(([key, value]) => `${key}=${value}`)
-    .join(", ");
+  const labels = [...vouched?.labels ?? []]
+    .map(([key, value]) => `${encoded(key)}=${encoded(value)}`).join(", ");
   return {
     ...(address === undefined ? {} : { "X-Forwarded-For": address }),
     ...(host === "" ? {} : { "X-Forwarded-Host": host }),
     "X-Forwarded-Proto": "http",
-    ...(peerName === undefined ? {} : { "Aetherport-Peer": printable(peerName) }),
-    ...(labels === "" ? {} : { "Aetherport-Peer-Labels": printable(labels) }),
+    ...(peerName === undefined ? {} : { "Aetherport-Peer": encoded(peerName) }),
+    ...(labels === "" ? {} : { "Aetherport-Peer-Labels": labels }),
   };
 }
 
@@ -114,9 +114,9 @@ function connectionFields({ isWebSocket, isKeptAlive, minor }: HttpRequest): Htt
   return minor === 0 ? [{ name: "Connection", value: "keep-alive" }] : [];
 }
 
-/** A name out of a certificate ends no line. */
-function printable(text: string): string {
-  return text.replace(/[^ -~]/g, "?");
+/** What is no visible ASCII, or might be taken for the end of a label or its key, is escaped. */
+function encoded(text: string): string {
+  return text.toWellFormed().replace(/[^!-~]|[,=%]/gu, encodeURIComponent);
 }
 
 function escaped(text: string): string {

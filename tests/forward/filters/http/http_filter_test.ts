@@ -3,6 +3,7 @@ import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { httpFilter } from "../../../../src/forward/filters/http/http_filter.ts";
 import type { HttpRule } from "../../../../src/access/content_rule.ts";
 import { latin1 } from "../../../../src/forward/filters/http/llhttp.ts";
+import { vouchedPeer } from "../../../fakes/sample_specs.ts";
 import { FilterStage } from "../filter_stage.ts";
 import { smuggledRequests } from "./smuggled_requests.ts";
 
@@ -47,6 +48,20 @@ Deno.test("a request is written anew, with who asks", () =>
     stage.answer(fine);
     equal(await stage.hear(), fine);
   }));
+
+Deno.test("a label's value is not taken for another label, nor for the end of a line", async () => {
+  const labels = { team: "x, role=admin", site: "Zürich 100%", note: "a@b/c\r\nX: y" };
+  const stage = stageOf(everything, { peer: vouchedPeer("web-1", labels) });
+  await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const [, told = ""] = /\r\nAetherport-Peer-Labels: (.*)\r\n/.exec(stage.told) ?? [];
+  equal(
+    told,
+    "team=x%2C%20role%3Dadmin, site=Z%C3%BCrich%20100%25, note=a@b/c%0D%0AX:%20y",
+  );
+  const pairs = told.split(", ").map((label) => label.split("=").map(decodeURIComponent));
+  deepEqual(Object.fromEntries(pairs), labels);
+  stage.connection.close();
+});
 
 for (
   const [client, field] of [
