@@ -22,7 +22,7 @@ import {
   type Wanted,
 } from "./access.ts";
 import { isReachedByAddressOnly } from "./guarded_addresses.ts";
-import { formatTarget, parseExecName, parsePath } from "./target.ts";
+import { formatTargetHost, parsePath, parseTargetHost } from "./target.ts";
 
 /** One rule. */
 export type AllowRule =
@@ -41,6 +41,11 @@ export interface NetworkRule {
 }
 
 const udpSuffix = "/udp";
+/** Why what no rule names is not allowed, where its rules are not those of `--allow`. */
+const denials: Partial<Record<Wanted["kind"], string>> = {
+  listen: "no --allow-listen names it",
+  exec: "no --allow-exec offers it",
+};
 
 /** Reads one `--allow` value. Throws {@link BadInput} with the column and an example. */
 export function parseAllowRule(spec: string): AllowRule {
@@ -48,10 +53,18 @@ export function parseAllowRule(spec: string): AllowRule {
   return complaining("--allow", spec, "127.0.0.1:80", () => {
     if (spec.startsWith("/")) return { kind: "unix", path: parsePath(spec, 1) };
     if (spec.startsWith("unix:/")) return { kind: "unix", path: parsePath(spec.slice(5), 6) };
-    if (spec.startsWith("exec:")) return { kind: "exec", name: parseExecName(spec.slice(5), 6) };
+    if (spec.startsWith("exec:")) {
+      throw new SpecError(
+        1,
+        '--allow-exec offers commands, a host named "exec" is written "exec."',
+      );
+    }
     const isUdp = spec.endsWith(udpSuffix);
     const fields = splitSpec(isUdp ? spec.slice(0, -udpSuffix.length) : spec);
-    return { kind: isUdp ? "udp" : "tcp", ...parseHostAndPort(fields, spec, 1) };
+    return {
+      kind: isUdp ? "udp" : "tcp",
+      ...parseHostAndPort(fields, spec, { readHost: parseTargetHost, minPort: 1 }),
+    };
   });
 }
 
@@ -60,7 +73,10 @@ export function parseAllowListenRule(spec: string): AllowRule {
   return complaining("--allow-listen", spec, "127.0.0.1:8080", () => {
     const fields = splitSpec(spec);
     if (fields.length === 1) fields.unshift({ text: "localhost", column: 1 });
-    return { kind: "listen", ...parseHostAndPort(fields, spec, 0) };
+    return {
+      kind: "listen",
+      ...parseHostAndPort(fields, spec, { readHost: parseHost, minPort: 0 }),
+    };
   });
 }
 
@@ -74,8 +90,7 @@ export class AllowList implements Access {
 
   judge(opening: Opening): Verdict {
     if (this.ruleFor(opening) !== undefined) return { isAllowed: true };
-    const flag = opening.wanted.kind === "listen" ? "--allow-listen" : "--allow";
-    return { isAllowed: false, reason: `no ${flag} names it` };
+    return { isAllowed: false, reason: denials[opening.wanted.kind] ?? "no --allow names it" };
   }
 
   judgeUnresolved(opening: Opening): Verdict {
@@ -101,11 +116,12 @@ export class AllowList implements Access {
 /** A rule as its flag has it. */
 export function formatAllowRule(rule: AllowRule): string {
   if (rule.kind === "bench") return "--allow bench";
-  if (rule.kind === "unix" || rule.kind === "exec") return `--allow ${formatTarget(rule)}`;
+  if (rule.kind === "unix") return `--allow ${rule.path}`;
+  if (rule.kind === "exec") return `--allow-exec ${rule.name}`;
   const { kind, host, port } = rule;
-  const endpoint = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
-  if (kind === "listen") return `--allow-listen ${endpoint}`;
-  return `--allow ${endpoint}${kind === "udp" ? udpSuffix : ""}`;
+  const bracketed = host.includes(":") ? `[${host}]` : host;
+  if (kind === "listen") return `--allow-listen ${bracketed}:${port}`;
+  return `--allow ${formatTargetHost(bracketed)}:${port}${kind === "udp" ? udpSuffix : ""}`;
 }
 
 function complaining(
@@ -128,15 +144,18 @@ function complaining(
 function parseHostAndPort(
   [host, port, extra]: readonly SpecField[],
   spec: string,
-  min: 0 | 1,
+  { readHost, minPort }: {
+    readonly readHost: (field: SpecField) => string;
+    readonly minPort: 0 | 1;
+  },
 ): Pick<NetworkRule, "host" | "port"> {
   if (host === undefined || port === undefined) {
     throw new SpecError(spec.length + 1, "a port is missing (host:port)");
   }
   if (extra !== undefined) throw new SpecError(extra.column, "too many parts (host:port)");
   return {
-    host: host.text === "*" ? "*" : parseHost(host),
-    port: port.text === "*" ? "*" : parsePort(port, { min }),
+    host: host.text === "*" ? "*" : readHost(host),
+    port: port.text === "*" ? "*" : parsePort(port, { min: minPort }),
   };
 }
 

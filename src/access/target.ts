@@ -1,9 +1,17 @@
 /**
  * What a node is asked to reach: `host:port`, `host:port/udp`, `unix:/path` or `exec:name`. A parsed
- * target has one spelling, so that what is judged is what is dialled.
+ * target has one spelling, so that what is judged is what is dialled, and no two share one: hosts that
+ * are named `unix` and `exec` have a dot behind their name.
  */
 import { posix } from "node:path";
-import { type Endpoint, formatEndpoint, parseEndpoint, SpecError } from "../socket/endpoint.ts";
+import {
+  type Endpoint,
+  formatEndpoint,
+  parseEndpoint,
+  parseHost,
+  SpecError,
+  type SpecField,
+} from "../socket/endpoint.ts";
 
 /** A host and a TCP port. */
 export interface TcpTarget extends Endpoint {
@@ -39,6 +47,7 @@ const maxPathLength = 103;
 const unixPrefix = "unix:";
 const execPrefix = "exec:";
 const udpSuffix = "/udp";
+const kindNames: ReadonlySet<string> = new Set(["unix", "exec"]);
 /** Of a path: an empty part, "." or "..", or a slash at its end. */
 const vainPart = /\/\.{0,2}(?=\/|$)/;
 const execName = /^[\w.-]{1,64}$/;
@@ -69,14 +78,30 @@ export function parseTarget(text: string): Target {
 export function formatTarget(target: Target): string {
   switch (target.kind) {
     case "tcp":
-      return formatEndpoint(target);
+      return formatEndpoint(spelled(target));
     case "udp":
-      return formatEndpoint(target) + udpSuffix;
+      return formatEndpoint(spelled(target)) + udpSuffix;
     case "unix":
       return unixPrefix + target.path;
     case "exec":
       return execPrefix + target.name;
   }
+}
+
+/**
+ * Reads the host of a target as a user wrote it, who may have meant another kind of target by it.
+ * Throws {@link SpecError}.
+ */
+export function parseTargetHost(field: SpecField): string {
+  const host = parseHost(field);
+  if (!kindNames.has(host) || field.text.endsWith(".")) return host;
+  const meant = host === "unix" ? "a Unix socket is unix:/path" : "a command is reached by --stdio";
+  throw new SpecError(field.column, `${meant}, a host named "${host}" is written "${host}."`);
+}
+
+/** The host as it stands in a target. */
+export function formatTargetHost(host: string): string {
+  return kindNames.has(host) ? `${host}.` : host;
 }
 
 /**
@@ -100,4 +125,8 @@ export function parseExecName(text: string, column: number): string {
     column,
     `${JSON.stringify(text)} is no name of a command (letters, digits, . - _)`,
   );
+}
+
+function spelled({ host, port }: Endpoint): Endpoint {
+  return { host: formatTargetHost(host), port };
 }

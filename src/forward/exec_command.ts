@@ -19,6 +19,9 @@ export function parseExecCommand(spec: string): ExecCommand {
     const equals = spec.indexOf("=");
     if (equals < 0) throw new SpecError(spec.length + 1, "a command is missing (name=command)");
     const name = parseExecName(spec.slice(0, equals), 1);
+    if (/^\d+$/.test(name)) {
+      throw new SpecError(1, `"exec:${name}" reads as a port: a name has more than digits`);
+    }
     const [program, ...args] = splitWords(spec, equals + 1);
     if (program === undefined || program === "") {
       throw new SpecError(equals + 2, "the command is empty");

@@ -1,5 +1,5 @@
 /** What one `--forward` says: where to listen, and which targets the other node is asked for. */
-import { formatTarget, parsePath, type Target } from "../access/target.ts";
+import { formatTarget, parsePath, parseTargetHost, type Target } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import {
   formatEndpoint,
@@ -107,7 +107,7 @@ function readTarget(fields: readonly SpecField[], kind: "tcp" | "udp"): Target[]
     return [{ kind: "unix", path: parsePath(host.text, host.column) }];
   }
   if (host === undefined || port === undefined) throw new SpecError(1, usage);
-  const targetHost = parseHost(host);
+  const targetHost = parseTargetHost(host);
   return readPorts(port, 1).map((number) => ({ kind, host: targetHost, port: number }));
 }
 

@@ -2,6 +2,7 @@ import { deepEqual, equal, match } from "node:assert/strict";
 import {
   AllowList,
   type AllowRule,
+  formatAllowRule,
   parseAllowListenRule,
   parseAllowRule,
 } from "../../src/access/allow_list.ts";
@@ -111,6 +112,18 @@ Deno.test("a name leads to this host where it does, but not near it, unless any 
   equal(admitted("nas.local:80", "64:ff9b::a9fe:a9fe"), "refused");
 });
 
+Deno.test("hosts named exec and unix are written with a dot, and are no other kind of target", () => {
+  for (const host of ["exec", "unix"]) {
+    for (const rule of [`${host}.:80`, "*:80", "*:*"]) equal(allows([rule], `${host}.:80`), true);
+    equal(formatAllowRule(parseAllowRule(`${host}.:80/udp`)), `--allow ${host}.:80/udp`);
+  }
+  equal(allows(["exec.:80", "*:*"], "exec:80"), false);
+  const judge = (target: string) =>
+    new AllowList([]).judge({ peer: somePeer, wanted: parseTarget(target) });
+  deepEqual(judge("exec:80"), { isAllowed: false, reason: "no --allow-exec offers it" });
+  deepEqual(judge("exec.:80"), { isAllowed: false, reason: "no --allow names it" });
+});
+
 Deno.test("one of several rules is enough", () => {
   const rules = ["10.0.0.5:80", "nas.local:*"];
   equal(allows(rules, "10.0.0.5:80"), true);
@@ -137,6 +150,12 @@ Deno.test("a bad rule gets one line with its column and an example", () => {
     ["127.1:80", 1],
     ["[*]:80", 1],
     ["::1:80", 3],
+    ["exec:80", 1],
+    ["exec:backup", 1],
+    ["Exec:80", 1],
+    ["exec:80/udp", 1],
+    ["unix:80", 1],
+    ["UNIX:*", 1],
   ];
   for (const [spec, column] of columns) {
     try {

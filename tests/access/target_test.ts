@@ -1,5 +1,5 @@
 import { deepEqual, throws } from "node:assert/strict";
-import { parsePath, parseTarget } from "../../src/access/target.ts";
+import { formatTarget, parsePath, parseTarget, type Target } from "../../src/access/target.ts";
 import { SpecError } from "../../src/socket/endpoint.ts";
 
 Deno.test("a path has one spelling, and others are refused where they begin to differ", () => {
@@ -27,4 +27,16 @@ Deno.test("names that only begin or end with dots are names", () => {
 
 Deno.test("/ is no path of a socket", () => {
   throws(() => parsePath("/", 1), SpecError);
+});
+
+Deno.test("no two targets are spelled alike, whatever a host, a path and a command are named", () => {
+  const names = ["exec", "unix", "listen", "bench", "reverse", "a"];
+  const targets: Target[] = names.flatMap((name): Target[] => [
+    { kind: "tcp", host: name, port: 80 },
+    { kind: "udp", host: name, port: 80 },
+    { kind: "exec", name },
+    { kind: "unix", path: `/${name}` },
+  ]);
+  targets.push({ kind: "exec", name: "80" });
+  for (const target of targets) deepEqual(parseTarget(formatTarget(target)), target);
 });

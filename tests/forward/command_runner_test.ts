@@ -1,5 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
-import { AllowList, parseAllowRule } from "../../src/access/allow_list.ts";
+import { AllowList } from "../../src/access/allow_list.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
 import { CommandRunner } from "../../src/forward/command_runner.ts";
 import { parseExecCommand } from "../../src/forward/exec_command.ts";
@@ -25,7 +25,7 @@ function forwarded(...specs: readonly [string, ...string[]]) {
   const pool = new BufferPool();
   const parsed = specs.map(parseExecCommand);
   const commands = new CommandRunner(parsed, ["MY_TURN_SECRET"]);
-  const access = new AllowList(parsed.map(({ name }) => parseAllowRule(`exec:${name}`)));
+  const access = new AllowList(parsed.map(({ name }) => ({ kind: "exec", name })));
   const { a, z } = linkPair({ pace: "turn" });
   z.handler = {
     handleUp: () => {},

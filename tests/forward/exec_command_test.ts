@@ -32,6 +32,7 @@ Deno.test("complains with a column about what is no command", () => {
     ["a b=cat", /column 1: "a b" is no name/],
     ["a/../b=cat", /is no name/],
     [`${"a".repeat(65)}=cat`, /is no name/],
+    ["80=cat", /column 1: "exec:80" reads as a port/],
     ["a=", /column 3: the command is empty/],
     ["a=  ", /column 3: the command is empty/],
     ["a='' x", /column 3: the command is empty/],

@@ -1,6 +1,10 @@
 import { deepEqual, equal, match } from "node:assert/strict";
 import { BadInput } from "../../src/bad_input.ts";
-import { type ForwardSpec, parseForwardSpecs } from "../../src/forward/forward_spec.ts";
+import {
+  formatForwardSpec,
+  type ForwardSpec,
+  parseForwardSpecs,
+} from "../../src/forward/forward_spec.ts";
 import { forwardSpec } from "../fakes/sample_specs.ts";
 
 function complaintAbout(spec: string): string {
@@ -43,6 +47,14 @@ Deno.test("listens on localhost where no host is given", () => {
   deepEqual(forwardSpec("8080:[::1]:80").listen, { kind: "tcp", host: "localhost", port: 8080 });
 });
 
+Deno.test("a host named exec or unix is written with a dot", () => {
+  for (const host of ["exec", "unix"]) {
+    const spec = forwardSpec(`8080:${host}.:80`);
+    deepEqual(spec.target, { kind: "tcp", host, port: 80 });
+    equal(formatForwardSpec(spec), `localhost:8080:${host}.:80`);
+  }
+});
+
 Deno.test("port 0 may be listened on, and not be reached", () => {
   deepEqual(forwardSpec("0:a:80").listen, { kind: "tcp", host: "localhost", port: 0 });
   match(complaintAbout("80:a:0"), /column 6/);
@@ -71,6 +83,10 @@ Deno.test("a bad spec gets one line with its column and an example", () => {
     ["8080:::1:80", 10],
     ["8080:a b:80", 6],
     ["8080:a\n:80", 6],
+    ["8080:exec:7", 6],
+    ["8080:exec:c", 6],
+    ["8080:Unix:7", 6],
+    ["8080:exec:80/udp", 6],
     ["8080:/run//s", 10],
     ["/run/../s:a:80", 5],
   ];

@@ -161,7 +161,7 @@ Deno.test("what is refused or reset ends with 1 and a reason, and prints nothing
     ["127.0.0.1:1", /127\.0\.0\.1:1 was refused: no --allow names it/],
     [`127.0.0.1:${resetting.port}`, /was broken off: /],
     ["exec:fail", /exec:fail was broken off: the command ended with status 3/],
-    ["exec:other", /exec:other was refused: no --allow names it/],
+    ["exec:other", /exec:other was refused: no --allow-exec offers it/],
   ];
   await Promise.all(cases.map(async ([target, reason]) => {
     const call = stage.call(target);

@@ -3,6 +3,7 @@ import { Buffer } from "node:buffer";
 import { once } from "node:events";
 import { type Socket } from "node:net";
 import { SocksClient } from "socks";
+import { parseStreamTarget, type StreamTarget } from "../../../src/access/target.ts";
 import { BadInput } from "../../../src/bad_input.ts";
 import { parseProxyCredentials } from "../../../src/forward/socks/proxy_credentials.ts";
 import { parseSocksListen, socksSpec } from "../../../src/forward/socks/socks_spec.ts";
@@ -78,6 +79,21 @@ for (
     deepEqual(stage.labels, [`${label}:${port}`]);
   });
 }
+
+Deno.test("a host named exec or unix is a host, by SOCKS5 and by HTTP CONNECT", async () => {
+  await LogRecorder.start();
+  const judged: StreamTarget[] = [];
+  const serve = (channel: Channel) => {
+    judged.push(parseStreamTarget(channel.label));
+    refusing("denied")(channel);
+  };
+  for (const host of ["exec", "unix"]) {
+    await using stage = new ProxyStage({ serve });
+    await answerTo(stage, "\x05\x01\x00", nameRequest(host, 80));
+    await answerTo(stage, `CONNECT ${host}:80 HTTP/1.1\r\n\r\n`);
+    deepEqual(judged.splice(0), Array(2).fill({ kind: "tcp", host, port: 80 }));
+  }
+});
 
 Deno.test("K1: a dialogue may be split at each byte, and what follows it early is kept", async () => {
   using service = Service.echo();
