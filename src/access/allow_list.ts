@@ -22,7 +22,7 @@ import {
   type Wanted,
 } from "./access.ts";
 import { isReachedByAddressOnly } from "./guarded_addresses.ts";
-import { formatTargetHost, parsePath, parseTargetHost } from "./target.ts";
+import { formatTargetHost, parseTargetHost, parseTargetPath } from "./target.ts";
 
 /** One rule. */
 export type AllowRule =
@@ -51,8 +51,8 @@ const denials: Partial<Record<Wanted["kind"], string>> = {
 export function parseAllowRule(spec: string): AllowRule {
   if (spec === "bench") return { kind: "bench" };
   return complaining("--allow", spec, "127.0.0.1:80", () => {
-    if (spec.startsWith("/")) return { kind: "unix", path: parsePath(spec, 1) };
-    if (spec.startsWith("unix:/")) return { kind: "unix", path: parsePath(spec.slice(5), 6) };
+    if (spec.startsWith("/")) return { kind: "unix", path: parseTargetPath(spec, 1) };
+    if (spec.startsWith("unix:/")) return { kind: "unix", path: parseTargetPath(spec.slice(5), 6) };
     if (spec.startsWith("exec:")) {
       throw new SpecError(
         1,

@@ -70,7 +70,11 @@ export function parseStreamTarget(text: string): StreamTarget {
 
 /** Reads any target; one for UDP ends in `/udp`. Throws {@link SpecError}. */
 export function parseTarget(text: string): Target {
-  if (text.startsWith("/") || !text.endsWith(udpSuffix)) return parseStreamTarget(text);
+  const path = text.startsWith(unixPrefix) ? text.slice(unixPrefix.length) : text;
+  if (path.startsWith("/")) {
+    return { kind: "unix", path: parseTargetPath(path, text.length - path.length + 1) };
+  }
+  if (!text.endsWith(udpSuffix)) return parseStreamTarget(text);
   return { kind: "udp", ...parseEndpoint(text.slice(0, -udpSuffix.length)) };
 }
 
@@ -116,6 +120,15 @@ export function parsePath(text: string, column: number): string {
   if (vain === null) return text;
   const plain = JSON.stringify(posix.resolve(text));
   throw new SpecError(column + vain.index, `a socket's path has one spelling, write ${plain}`);
+}
+
+/**
+ * Reads the path of a Unix socket where `/udp` at the end of a target asks for datagrams. Throws
+ * {@link SpecError}.
+ */
+export function parseTargetPath(text: string, column: number): string {
+  if (!text.endsWith(udpSuffix)) return parsePath(text, column);
+  throw new SpecError(column + text.length - udpSuffix.length, "a Unix socket takes no datagrams");
 }
 
 /** Reads the name of a command that is offered. Throws {@link SpecError}. */

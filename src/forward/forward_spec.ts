@@ -1,5 +1,11 @@
 /** What one `--forward` says: where to listen, and which targets the other node is asked for. */
-import { formatTarget, parsePath, parseTargetHost, type Target } from "../access/target.ts";
+import {
+  formatTarget,
+  parsePath,
+  parseTargetHost,
+  parseTargetPath,
+  type Target,
+} from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
 import {
   formatEndpoint,
@@ -34,7 +40,7 @@ const rangePattern = /^(\d{1,5})-(\d{1,5})$/;
 
 /**
  * Reads one `--forward` value, `[lhost:]lport:rhost:rport[/udp]`: a path stands for a Unix socket in
- * the place of either side, and ports may be ranges of one length, which make a forward each. Throws
+ * the place of either side (as a target also `unix:/path`), and ports may be ranges of one length, which make a forward each. Throws
  * {@link BadInput} with the column and an example. `--reverse` has the same shapes.
  */
 export function parseForwardSpecs(
@@ -70,7 +76,7 @@ function readSpecs(spec: string): ForwardSpec[] {
   const last = fields.at(-1);
   const [listenCount, targetCount] = [
     fields[0]?.text.startsWith("/") ? 1 : undefined,
-    last?.text.startsWith("/") ? 1 : 2,
+    last?.text.startsWith("/") && fields.at(-2)?.text !== "unix" ? 1 : 2,
   ];
   const listenFields = fields.slice(0, Math.max(0, fields.length - targetCount));
   const targetFields = fields.slice(listenFields.length);
@@ -103,8 +109,9 @@ function readListen(fields: readonly SpecField[], kind: "tcp" | "udp"): ListenAd
 
 function readTarget(fields: readonly SpecField[], kind: "tcp" | "udp"): Target[] {
   const [host, port] = fields;
-  if (host !== undefined && port === undefined) {
-    return [{ kind: "unix", path: parsePath(host.text, host.column) }];
+  const path = fields.at(-1);
+  if (path?.text.startsWith("/")) {
+    return [{ kind: "unix", path: parseTargetPath(path.text, path.column) }];
   }
   if (host === undefined || port === undefined) throw new SpecError(1, usage);
   const targetHost = parseTargetHost(host);

@@ -150,6 +150,8 @@ Deno.test("a bad rule gets one line with its column and an example", () => {
     ["127.1:80", 1],
     ["[*]:80", 1],
     ["::1:80", 3],
+    ["/run/s/udp", 7],
+    ["unix:/run/s/udp", 12],
     ["exec:80", 1],
     ["exec:backup", 1],
     ["Exec:80", 1],

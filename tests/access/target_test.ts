@@ -25,6 +25,13 @@ Deno.test("names that only begin or end with dots are names", () => {
   }
 });
 
+Deno.test("a path that ends in /udp asks for what a socket cannot do", () => {
+  for (const [target, column] of [["/run/s/udp", 7], ["unix:/run/s/udp", 12]] as const) {
+    const message = "a Unix socket takes no datagrams";
+    throws(() => parseTarget(target), new SpecError(column, message), target);
+  }
+});
+
 Deno.test("/ is no path of a socket", () => {
   throws(() => parsePath("/", 1), SpecError);
 });

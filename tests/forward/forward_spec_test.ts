@@ -47,6 +47,13 @@ Deno.test("listens on localhost where no host is given", () => {
   deepEqual(forwardSpec("8080:[::1]:80").listen, { kind: "tcp", host: "localhost", port: 8080 });
 });
 
+Deno.test("the path of a target may have its unix: in front", () => {
+  const listens = ["8080", "127.0.0.1:8080", "/run/l"];
+  for (const listen of listens) {
+    deepEqual(forwardSpec(`${listen}:unix:/run/s`), forwardSpec(`${listen}:/run/s`));
+  }
+});
+
 Deno.test("a host named exec or unix is written with a dot", () => {
   for (const host of ["exec", "unix"]) {
     const spec = forwardSpec(`8080:${host}.:80`);
@@ -83,6 +90,10 @@ Deno.test("a bad spec gets one line with its column and an example", () => {
     ["8080:::1:80", 10],
     ["8080:a b:80", 6],
     ["8080:a\n:80", 6],
+    ["8080:/run/s/udp", 12],
+    ["8080:unix:/run/s/udp", 17],
+    ["unix:/run/s", 12],
+    ["8080:unix:80", 6],
     ["8080:exec:7", 6],
     ["8080:exec:c", 6],
     ["8080:Unix:7", 6],
