@@ -9,6 +9,9 @@ export function variableOf(option: Option): string {
 
 /** A flag that may be given several times; its values are parsed one by one into a list. */
 export class ListOption extends Option {
+  /** Between the values of its variable. */
+  readonly separator: string = ",";
+
   constructor(flags: string, description: string, parse: (text: string) => unknown) {
     super(flags, description);
     this.argParser((text: string, previous: unknown[] | undefined) => [
@@ -16,6 +19,11 @@ export class ListOption extends Option {
       parse(text),
     ]);
   }
+}
+
+/** A flag whose values may hold commas: its variable has one a line. */
+export class LineListOption extends ListOption {
+  override readonly separator = "\n";
 }
 
 /** A flag that goes to the ingress URL before it; in a config file, to that of its `[[peer]]`. */
@@ -28,8 +36,8 @@ export function addFlag(command: Command, option: Option): Command {
 }
 
 /**
- * Fills the options that were not given as flags from the environment: comma-separated where a
- * flag is repeatable, true or false where it takes no value. Throws {@link BadInput}.
+ * Fills the options that were not given as flags from the environment: comma-separated, or a line
+ * each, where a flag is repeatable, true or false where it takes no value. Throws {@link BadInput}.
  */
 export function applyEnvironment(command: Command, environment: Record<string, string>): void {
   for (const option of command.options) {
@@ -66,7 +74,8 @@ function valueOf(option: Option, text: string): unknown {
   const { parseArg } = option;
   if (parseArg === undefined) return text;
   if (!(option instanceof ListOption)) return parseArg(text, undefined);
-  return text.split(",").reduce<unknown>((list, part) => parseArg(part.trim(), list), undefined);
+  const parts = text.split(option.separator);
+  return parts.reduce<unknown>((list, part) => parseArg(part.trim(), list), undefined);
 }
 
 function booleanOf(text: string): boolean {

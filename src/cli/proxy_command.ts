@@ -16,7 +16,13 @@ import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import { readBaseUrl, readIngressUrl } from "../signaling/server_url.ts";
 import { SpecError } from "../socket/endpoint.ts";
 import { type ControlSocketOption, parseControlSocket } from "./control_flags.ts";
-import { addFlag, applyEnvironment, ListOption, PeerListOption } from "./environment.ts";
+import {
+  addFlag,
+  applyEnvironment,
+  LineListOption,
+  ListOption,
+  PeerListOption,
+} from "./environment.ts";
 import { requireOwnAddresses } from "./listen_conflicts.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {
@@ -253,7 +259,7 @@ export function proxyFlags(routes = new Routes()): Option[] {
         "repeatable",
       parseAllowRule,
     ),
-    new ListOption(
+    new LineListOption(
       "--allow-exec <name=command>",
       "let the other node run this command, as exec:name, over its stdin and stdout; repeatable",
       parseExecCommand,

@@ -214,8 +214,8 @@ Deno.test("--allow-exec offers a command, and allows it", async () => {
   const options = await proxyOptions(["--allow-exec", "a=cat -n"], {});
   deepEqual(options.commands, [{ name: "a", argv: ["cat", "-n"] }]);
   deepEqual(options.allows, [{ kind: "exec", name: "a" }]);
-  const { commands } = await proxyOptions([], { AETHERPORT_ALLOW_EXEC: "a=cat, b=tac" });
-  deepEqual(commands.map(({ name }) => name), ["a", "b"]);
+  const { commands } = await proxyOptions([], { AETHERPORT_ALLOW_EXEC: "a=echo 1,b=2\nb=tac" });
+  deepEqual(commands, [{ name: "a", argv: ["echo", "1,b=2"] }, { name: "b", argv: ["tac"] }]);
 });
 
 for (
