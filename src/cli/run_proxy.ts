@@ -8,6 +8,7 @@ import { Node, type RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
+import { onHangUp } from "./hang_up.ts";
 import { openAccess } from "./node_access.ts";
 import { openIdentities } from "./node_identities.ts";
 import { closeAll, runSession } from "./node_session.ts";
@@ -15,7 +16,13 @@ import type { Signaling, SignalingParts } from "./node_signaling.ts";
 import type { ProxyControl } from "./proxy_control.ts";
 import type { ProxyConfig, ProxyOptions } from "./proxy_command.ts";
 import { joinStdio, untilStdioStopped } from "./run_stdio.ts";
-import { LinkStatus, notifyReady, notifyStopping, startWatchdog } from "./service_manager.ts";
+import {
+  isServiceManaged,
+  LinkStatus,
+  notifyReady,
+  notifyStopping,
+  startWatchdog,
+} from "./service_manager.ts";
 import { untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
@@ -35,6 +42,7 @@ async function runNode(
   },
 ): Promise<void> {
   // From the start on: SIGHUP would end a process that does not listen to it.
+  if (isServiceManaged()) onHangUp(() => {});
   const running = Promise.withResolvers<Changeable>();
   const following = config === undefined ? undefined : await follow(config, running.promise);
   const identities = await openIdentities(options);

@@ -18,6 +18,11 @@ const [minInterval, maxInterval] = [10, 2 ** 31 - 1];
 let libc: Libc | undefined;
 let isWarned = false;
 
+/** Whether there is one: it may send SIGHUP to whatever it runs, as `systemctl reload` does. */
+export function isServiceManaged(): boolean {
+  return socketPath() !== undefined;
+}
+
 /** It serves now, or again after `notifyReloading`; `status` is for people. */
 export function notifyReady(status: string): void {
   notify(["READY=1", statusField(status)]);

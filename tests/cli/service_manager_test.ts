@@ -134,6 +134,20 @@ Deno.test({
 });
 
 Deno.test({
+  name: "a reload does not end a node that has nothing to read anew",
+  ignore,
+  fn: async () => {
+    await using manager = await Manager.start(abstractName());
+    const args = ["--ice-server", "none", "--forward", `127.0.0.1:${freePort()}:127.0.0.1:9`];
+    const node = new NodeProcess(args, { env: { NOTIFY_SOCKET: manager.path } });
+    match(await manager.nextState(), /^READY=1\n/);
+    node.kill("SIGHUP");
+    equal((await node.stop()).code, 0);
+    match(await manager.nextState(), /^STOPPING=1\n/);
+  },
+});
+
+Deno.test({
   name: "shows its life as often as is asked for, and not in another process's place",
   ignore,
   fn: async () => {
@@ -220,6 +234,11 @@ Deno.test({
       const path = `${folder}/aetherport.service`;
       // It has to be there.
       await Deno.writeTextFile(path, text.replace(/(?<=^ExecStart=).*$/m, "/bin/true"));
+      const guide = await Deno.readTextFile(new URL("README.md", unit));
+      const [, edit = ""] = /^```\n(\[Service\]\n.*?)^```$/ms.exec(guide) ?? [];
+      match(edit, /^LoadCredential=$/m);
+      await Deno.mkdir(`${path}.d`);
+      await Deno.writeTextFile(`${path}.d/override.conf`, edit);
       for (
         const args of [["verify", "--man=no"], ["security", "--offline=true", "--threshold=20"]]
       ) {
@@ -243,6 +262,13 @@ Deno.test("a node under the unit is asked by root, in a folder that systemd make
   match(unit, /^Environment=AETHERPORT_CONTROL_SOCKET=%t\/aetherport\/node\.sock$/m);
   const guide = await Deno.readTextFile(new URL("README.md", folder));
   match(guide, /^sudo aetherport status --control-socket \/run\/aetherport\/node\.sock$/m);
+});
+
+Deno.test("a node under the unit reads its files anew at systemctl reload", async () => {
+  const unit = await Deno.readTextFile(
+    new URL("../../deploy/aetherport.service", import.meta.url),
+  );
+  match(unit, /^ExecReload=kill -HUP \$MAINPID$/m);
 });
 
 Deno.test("what a node under the unit reads as its own user is in a folder that it may enter", async () => {
