@@ -16,7 +16,7 @@ const log = getLogger(["aetherport", "cli"]);
 
 /** What of a running node a file can change. */
 export interface Changeable {
-  readonly node: Pick<Node, "drainRoute" | "forwards" | "removeForward">;
+  readonly node: Pick<Node, "drainRoute" | "forwards" | "judgeListeners" | "removeForward">;
   readonly forwards: ForwardSet<RoutedForward>;
   readonly reverses: ForwardSet<RoutedReverse>;
   /** Undefined where texts are pasted. */
@@ -77,6 +77,7 @@ async function apply(
     node.drainRoute(route, "the config file names its peer no more");
   }
   putInForce();
+  node.judgeListeners();
   trust.allowedPeers = options.allowedPeers;
   configureLogging(options.logging);
   dropForwards(change?.endedRoutes ?? [], { node, forwards });

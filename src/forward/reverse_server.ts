@@ -1,6 +1,6 @@
 /** Listening for other nodes: who asks is judged, and what comes goes back over the link it asked on. */
 import { getLogger } from "@logtape/logtape";
-import type { Access, AccessPeer, RefusedRequest } from "../access/access.ts";
+import type { Access, AccessPeer, RefusedRequest, Verdict } from "../access/access.ts";
 import { Budget } from "../budget.ts";
 import type { BufferPool } from "../buffer_pool.ts";
 import type { Channel, Link } from "../link/link.ts";
@@ -57,6 +57,7 @@ export class ReverseServer {
       peer: peer.name,
       admit: (end) =>
         this.#admit(channel.label, { link, peer, count: listeningCount(requests), end }),
+      judge: (address) => this.#access.judge({ peer, wanted: { kind: "listen", ...address } }),
       onConnection: (connection, { id, grant }) =>
         void serveReversed(connection, {
           ...{ link, id, grant, peer: peer.name, pool: this.#pool, waiters: this.#waiters },
@@ -76,6 +77,13 @@ export class ReverseServer {
     return [...this.#requests.values()].flatMap((requests) =>
       [...requests].flatMap(({ listening }) => listening ?? [])
     );
+  }
+
+  /** Other rules hold: what they do not allow is listened on no longer; connections go on. */
+  judgeAgain(): void {
+    for (const requests of [...this.#requests.values()]) {
+      for (const request of [...requests]) request.judgeAgain();
+    }
   }
 
   /** Listens no longer for a link; connections that are under way go on. */
@@ -151,6 +159,8 @@ interface ListenRequestOptions {
   readonly peer: string;
   /** Admits it, until the reason for its end is told; or refuses. */
   readonly admit: (end: (reason: string) => void) => Refusal | Admitted;
+  /** Whether an address may still be listened on. */
+  readonly judge: (address: Endpoint) => Verdict;
   readonly onConnection: (
     connection: Connection,
     by: { readonly id: string; readonly grant: ListenGrant },
@@ -163,6 +173,8 @@ class ListenRequest {
   readonly #channel: Channel;
   readonly #options: ListenRequestOptions;
   #forward: TcpForward | undefined;
+  /** What was asked for, where it is listened on. */
+  #address: Endpoint | undefined;
   /** What it was admitted with; it outlives the listener for as long as connections do. */
   #grant: ListenGrant | undefined;
   #isAnswered = false;
@@ -210,9 +222,20 @@ class ListenRequest {
     this.#options.onClosed();
   }
 
+  /** Listens no longer where that is no longer allowed; what came by it goes on. */
+  judgeAgain(): void {
+    if (this.#address === undefined) return;
+    const verdict = this.#options.judge(this.#address);
+    if (!verdict.isAllowed) this.#withdraw(`no longer allowed: ${verdict.reason}`);
+  }
+
   /** It is no longer allowed, and neither is what came by it. */
   #end(reason: string): void {
     this.#grant?.end(reason);
+    this.#withdraw(reason);
+  }
+
+  #withdraw(reason: string): void {
     if (this.#isClosed) return;
     this.#refuse({ code: "denied", reason });
     this.close(reason);
@@ -240,6 +263,7 @@ class ListenRequest {
         address,
         (connection) => onConnection(connection, { id, grant }),
       );
+      this.#address = address;
       const { addresses } = this.#forward;
       grant.handleBound(addresses);
       this.#log("listening on {addresses} for {peer}", "reverse-bound", addresses);

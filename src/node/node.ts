@@ -230,6 +230,11 @@ export class Node {
     return this.#reverseServer.listening();
   }
 
+  /** Other rules hold: what they do not let this node listen on for others, it listens on no longer. */
+  judgeListeners(): void {
+    this.#reverseServer.judgeAgain();
+  }
+
   /** Takes a link into use; the observer is called after the node has dealt with the event. */
   adopt(link: Link, observer: LinkObserver, route?: string): void {
     const adopted: Adopted = {

@@ -1,5 +1,6 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
 import { AllowList, parseAllowListenRule } from "../../src/access/allow_list.ts";
+import { ReplaceableAccess } from "../../src/access/replaceable_access.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
 import type { ProxyRule } from "../../src/forward/proxy_protocol.ts";
 import { ReverseServer } from "../../src/forward/reverse_server.ts";
@@ -101,6 +102,34 @@ Deno.test("a client's reset resets the target", { ignore: !isLinux }, async () =
   await begun.promise;
   client.resetAndDestroy();
   ok(await ended.promise instanceof Deno.errors.ConnectionReset);
+  await closeBoth(asking, listening);
+});
+
+Deno.test("what new rules do not allow is listened on no longer, and what came by it goes on", async () => {
+  const log = await LogRecorder.start();
+  using service = Service.echo();
+  const rules = (...specs: readonly string[]) => new AllowList(specs.map(parseAllowListenRule));
+  const access = new ReplaceableAccess(rules("0", "[::1]:0"));
+  const listening = new Node({ access, pool: new BufferPool() });
+  const target = `127.0.0.1:${service.port}`;
+  const asking = askingNode([`127.0.0.1:0:${target}`, `0.0.0.0:0:${target}`]);
+  join(asking, listening);
+  const port = await grantedPort(log);
+  const client = await connect(port);
+  const exchange = async () => {
+    await client.write(Uint8Array.of(7));
+    equal(await client.read(new Uint8Array(8)), 1);
+  };
+  await exchange();
+  listening.judgeListeners();
+  equal(listening.listeners().length, 1);
+  access.replace(rules("0.0.0.0:0"));
+  listening.judgeListeners();
+  equal(listening.listeners().length, 0);
+  await log.next("reverse-closed");
+  await rejects(connect(port), Deno.errors.ConnectionRefused);
+  await exchange();
+  client.close();
   await closeBoth(asking, listening);
 });
 

@@ -269,6 +269,28 @@ Deno.test("rules, trust and the log follow the file; what cannot waits for a res
   await conversation.exchange();
 });
 
+Deno.test("a listener ends when allow-listen no longer names it, and what came by it goes on", async () => {
+  await using service = await serve(echo);
+  await using stage = await AetherlightStage.open("near", "far");
+  const { url: at } = await stage.server();
+  const waiting = `aetherlight-base-url = ["${at}"]\nallow = ["bench"]\n`;
+  const port = freePort();
+  const far = await ConfiguredNode.start(stage, {
+    ...{ name: "far", config: `${waiting}allow-listen = ["${port}"]\n`, event: "waiting" },
+  });
+  const near = stage.node(
+    ...[...stage.identityFlags("near"), "--aetherlight-ingress-url", await far.node.nextText()],
+    ...["--reverse", `${port}:127.0.0.1:${service.port}`],
+  );
+  await near.event("reverse-listening");
+  using conversation = new Conversation(port);
+  await conversation.exchange();
+  await far.change("far", waiting);
+  await assertClosed(port);
+  await conversation.exchange();
+  assert.match(String((await near.event("reverse-refused")).reason), /^no longer allowed: /);
+});
+
 Deno.test({
   name: "a forward whose address is taken is said, and works at SIGHUP once that is free",
   ignore: !isPosix,
