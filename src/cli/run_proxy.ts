@@ -8,7 +8,7 @@ import { Node, type RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
 import type { Changeable } from "./follow_config.ts";
 import { ForwardSet } from "./forward_set.ts";
-import { onHangUp } from "./hang_up.ts";
+import { onHangUp, untilHungUp } from "./hang_up.ts";
 import { openAccess } from "./node_access.ts";
 import { openIdentities } from "./node_identities.ts";
 import { closeAll, runSession } from "./node_session.ts";
@@ -112,7 +112,7 @@ function untilEnded(
   stdio: ProxyOptions["stdio"],
   parts: { readonly node: Node; readonly pool: BufferPool },
 ): Promise<void> {
-  if (stdio === undefined) return untilStopped();
+  if (stdio === undefined) return Promise.race([untilStopped(), untilHungUp()]);
   return Promise.race([joinStdio(stdio, parts), untilStdioStopped()]);
 }
 

@@ -1,6 +1,6 @@
-/** Nodes whose terminal is closed. */
+/** Nodes that are told SIGHUP, and those whose terminal is closed. */
 import assert from "node:assert/strict";
-import { programCommand } from "../../demo/node_process.ts";
+import { joinByPaste, NodeProcess, programCommand } from "../../demo/node_process.ts";
 import { isInstalled } from "../peers/peer_process.ts";
 import { AetherlightStage } from "./aetherlight_stage.ts";
 import { runProgram } from "./run_program.ts";
@@ -53,12 +53,13 @@ class TerminalNode implements AsyncDisposable {
     Deno.kill(this.#pid, "SIGHUP");
   }
 
-  /** Closes the terminal; returns when the process has ended by that, and read nothing before. */
+  /** Closes the terminal; returns when the process has ended in order, and read nothing before. */
   async close(): Promise<void> {
     this.#text = "";
     this.#terminal.kill("SIGKILL");
     await this.#terminal.status;
     while (await this.#read()) assert.doesNotMatch(this.#text, /"(policy-)?reloaded"/);
+    assert.match(this.#text, /"ending"/);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,18 +90,64 @@ async function whereTerminalsEnd(): Promise<void> {
   const example = await runProgram(["policy", "example"]);
   await Deno.writeTextFile(stage.path("policy.toml"), example.stdout);
   await Deno.writeTextFile(stage.path("c.toml"), 'policy = "policy.toml"\n');
-  const rows: readonly (readonly [flags: readonly string[], event: RegExp])[] = [
-    [["--policy", stage.path("policy.toml")], /"policy-reloaded"/],
-    [["--config", stage.path("c.toml")], /"policy-reloaded"[^]*"reloaded"|"reloaded"[^]*"policy-r/],
+  const audit = ["--audit-log", stage.path("audit.jsonl")];
+  const rows: readonly (readonly [flags: readonly string[], event?: RegExp])[] = [
+    [["--allow", "bench"]],
+    [["--policy", stage.path("policy.toml"), ...audit], /"policy-reloaded"/],
+    [
+      ["--config", stage.path("c.toml"), ...audit],
+      /"policy-reloaded"[^]*"reloaded"|"reloaded"[^]*"policy-r/,
+    ],
   ];
   for (const [flags, event] of rows) {
     await using node = await TerminalNode.start(stage.folder, [
       ...[...stage.identityFlags("near"), "--aetherlight-base-url", url, "--ice-server", "none"],
-      ...["--log-format", "json", "--audit-log", stage.path("audit.jsonl"), ...flags],
+      ...["--log-format", "json", "--verbose", ...flags],
     ]);
-    await node.logged(/"waiting"/);
-    node.hangUp();
-    await node.logged(event);
+    // Logged last.
+    await node.logged(/"control"/);
+    if (event !== undefined) {
+      node.hangUp();
+      await node.logged(event);
+    }
     await node.close();
   }
+}
+
+Deno.test({
+  name: "a node that has no files to read anew ends at SIGHUP as at SIGTERM, but for nohup",
+  ignore: Deno.build.os !== "linux",
+  fn: whereNothingIsRead,
+});
+
+async function whereNothingIsRead(): Promise<void> {
+  const folder = await Deno.makeTempDir();
+  const names = () => new Set([...Deno.readDirSync(folder)].map(({ name }) => name));
+  const near = new NodeProcess([
+    ...["--ice-server", "none", "--verbose", "--forward", `${folder}/near:127.0.0.1:9`],
+    ...["--control-socket", `${folder}/control`],
+  ]);
+  const ignoring = ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", ...programCommand];
+  const far = new NodeProcess(
+    [
+      ...["--ice-server", "none", "--verbose", "--allow", "127.0.0.1:9"],
+      ...["--control-socket", `${folder}/far`],
+    ],
+    { command: ignoring },
+  );
+  try {
+    await joinByPaste(near, far);
+    await Promise.all([near.event("control"), far.event("control")]);
+    assert.deepEqual(names(), new Set(["control", "far", "near"]));
+    near.kill("SIGHUP");
+    assert.equal((await near.status).code, 0);
+    assert.deepEqual(names(), new Set(["far"]));
+    assert.match(String((await far.event("link-down")).reason), /other node closed/);
+    far.kill("SIGHUP");
+    const answer = await runProgram(["status", "--control-socket", `${folder}/far`]);
+    assert.equal(answer.code, 0, answer.stderr);
+  } finally {
+    await Promise.all([near.stop(), far.stop()]);
+  }
+  await Deno.remove(folder, { recursive: true });
 }
