@@ -3,11 +3,13 @@
  * them.
  */
 import type { Command, Option } from "commander";
+import { isAbsolute, join } from "node:path";
 import { BadInput } from "../bad_input.ts";
 import { ConfigError, type ConfigProblem } from "../config/config_error.ts";
 import { type ConfigFile, folderOf, readConfigFile } from "../config/config_file.ts";
 import type { ConfigKey } from "../config/config_key.ts";
 import { type ConfigEntry, ingressUrlFlag, readConfig } from "../config/read_config.ts";
+import { resolveSecretFile } from "../link/ice_server.ts";
 import { excludedBy, ListOption, PeerListOption } from "./environment.ts";
 
 /** Values by the flags' attributes, as commander's `opts()` has them. */
@@ -29,7 +31,7 @@ export interface LoadedSettings {
   readonly text: string;
 }
 
-/** The keys of a config file, one for each flag: a `<file>` is a path. */
+/** The keys of a config file, one for each flag. */
 export function configKeysOf(flags: readonly Option[]): ConfigKey[] {
   return flags.map((option) => ({
     name: option.name(),
@@ -37,8 +39,24 @@ export function configKeysOf(flags: readonly Option[]): ConfigKey[] {
     ...(option.argChoices === undefined ? {} : { choices: option.argChoices }),
     takesNumbers: option.parseArg !== undefined && !option.flags.includes("<file>"),
     isPerPeer: option instanceof PeerListOption,
-    isPath: option.flags.includes("<file>"),
+    ...resolverOf(option),
   }));
+}
+
+/** A `<file>` and a `<path|none>` are paths, and an ICE server may name that of its secret. */
+function resolverOf({ flags }: Option): Pick<ConfigKey, "resolve"> {
+  if (flags.includes("<file>")) return { resolve: resolvePath };
+  if (flags.includes("<path|none>")) {
+    return { resolve: (value, folder) => value === "none" ? value : resolvePath(value, folder) };
+  }
+  if (!flags.includes("--ice-server")) return {};
+  return {
+    resolve: (url, folder) => resolveSecretFile(url, (path) => resolvePath(path, folder)),
+  };
+}
+
+function resolvePath(path: string, folder: string): string {
+  return isAbsolute(path) ? path : join(folder, path);
 }
 
 /**

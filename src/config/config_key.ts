@@ -10,6 +10,6 @@ export interface ConfigKey {
   readonly takesNumbers: boolean;
   /** Whether it may stand in a peer's table, too. */
   readonly isPerPeer: boolean;
-  /** Whether it is the path of a file, which begins at the config file's folder. */
-  readonly isPath: boolean;
+  /** Has what is a relative path in a value begin at a folder; absent where there are no paths. */
+  readonly resolve?: (value: string, folder: string) => string;
 }

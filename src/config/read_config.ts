@@ -3,7 +3,6 @@
  * ingress URL with what goes there. What it says comes out as flags would say it, one by one, so
  * that both are read by the same code from there on.
  */
-import { isAbsolute, join } from "node:path";
 import { parse, TomlError } from "smol-toml";
 import * as v from "valibot";
 import type { ConfigProblem } from "./config_error.ts";
@@ -133,7 +132,7 @@ class ConfigReader implements ConfigReading {
     for (const [one, place] of partsOf(value, path)) {
       this.entries.push({
         flag: key.name,
-        value: key.isPath && typeof one === "string" ? this.#resolve(one) : one,
+        value: typeof one === "string" ? key.resolve?.(one, this.#folder) ?? one : one,
         isOfPeer,
         line: this.#lines.lineOf(place),
         key: formatPath(place),
@@ -165,10 +164,6 @@ class ConfigReader implements ConfigReading {
 
   #refuse(path: TomlPath, problem: string): void {
     this.problems.push({ line: this.#lines.lineOf(path), key: formatPath(path), problem });
-  }
-
-  #resolve(path: string): string {
-    return isAbsolute(path) ? path : join(this.#folder, path);
   }
 }
 

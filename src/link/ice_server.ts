@@ -67,6 +67,17 @@ export function parseIceServer(url: string): IceServer {
   };
 }
 
+/** A URL with another path for `secret-file=`. What is badly escaped stays, to be refused when read. */
+export function resolveSecretFile(url: string, resolve: (path: string) => string): string {
+  return url.replace(/(?<=[?&]secret-file=)[^&]+/i, (text) => {
+    try {
+      return encodeURIComponent(resolve(decodeURIComponent(text)));
+    } catch {
+      return text;
+    }
+  });
+}
+
 /** The server with its password, read from where it is said to be. Throws {@link BadInput}. */
 export function readSecret(server: IceServer, reader: SecretReader): IceServer {
   const { secret, ...rest } = server;

@@ -184,6 +184,31 @@ Deno.test("paths begin at the file's folder", async () => {
   });
 });
 
+Deno.test("so do those of a control socket and of a TURN server's secret, where they are relative", () => {
+  const rows: [text: string, attribute: string, value: unknown][] = [
+    ['control-socket = "c.sock"', "controlSocket", { path: "/etc/x/c.sock" }],
+    ['control-socket = "/run/c.sock"', "controlSocket", { path: "/run/c.sock" }],
+    ['control-socket = "none"', "controlSocket", "none"],
+    ...[
+      ["a%2Fb%20c&transport=tcp", "/etc/x/a/b c"],
+      ["../d", "/etc/d"],
+      ["/run/e", "/run/e"],
+      ["%2Frun/f", "/run/f"],
+    ].map(([query, name]): [string, string, unknown] => [
+      `ice-server = ["turn:u@h?secret-file=${query}"]`,
+      "iceServer",
+      name,
+    ]),
+  ];
+  for (const [text, attribute, expected] of rows) {
+    const value = parseConfig({ path: "/etc/x/c.toml", text }, proxyFlags()).values[attribute];
+    const [server] = [value].flat() as { readonly secret?: { readonly name: string } }[];
+    deepEqual(server?.secret?.name ?? value, expected, text);
+  }
+  const [bad = ""] = problemsOf('ice-server = ["turn:u@h?secret-file=%zz"]');
+  match(bad, /^c\.toml:1: ice-server\[0\]: .*badly escaped/);
+});
+
 Deno.test("every kind of mistake is told with its line, its key and what was expected", () => {
   const kinds: readonly [text: string, problem: RegExp][] = [
     ["a = \n", /^c\.toml:1: not TOML, column \d+: \w/],
