@@ -5,6 +5,7 @@ import {
   type Address,
   type AddressRange,
   isInRange,
+  isRangeWithin,
   parseAddress,
   parseRange,
 } from "../address_range.ts";
@@ -37,6 +38,8 @@ type TargetDocument = NonNullable<RuleDocument["target"]>;
 type Host = { readonly name: string } | { readonly ranges: readonly AddressRange[] };
 
 const loopback = ["127.0.0.1", "::1"].flatMap((text) => parseRange(text) ?? []);
+const allIpv4: AddressRange = { bytes: [0, 0, 0, 0], prefixLength: 0 };
+const allIpv6: AddressRange = { bytes: new Array<number>(16).fill(0), prefixLength: 0 };
 
 /** What rules see of a request. */
 export function targetFactsOf(
@@ -75,7 +78,7 @@ export function targetMatcherOf(
   const matchesPort = portMatcherOf(port, [...path, "port"]);
   const hosts = host === undefined && !isOther ? ["*"] : host;
   const matchesHost = hostsMatcherOf(hosts ?? [], { path: [...path, "host"], isAllowing });
-  const matchesListen = listenMatcherOf(listen ?? [], [...path, "listen"]);
+  const matchesListen = listenMatcherOf(listen ?? [], { path: [...path, "listen"], isAllowing });
   const matchesPath = namesMatcherOf(unix ?? [], parsePath, [...path, "unix"]);
   const matchesExec = namesMatcherOf(exec ?? [], parseExecPattern, [...path, "exec"]);
   return (target) => {
@@ -172,22 +175,42 @@ function readPorts(port: string | number, path: KeyPath): { first: number; last:
   throw new ValueDefect(path, 'a port (1 to 65535) or a range such as "8000-8010"', `${port}`);
 }
 
-/** All addresses of this host are listened on only where that is said. */
-function listenMatcherOf(listen: readonly string[], path: KeyPath): (host: string) => boolean {
-  const names = ["localhost", "127.0.0.1", "::1"];
-  const matchers = listen.map((text): NameMatcher => {
-    if (text === "*") return () => true;
-    if (names.includes(lower(text))) return (host) => names.includes(host);
-    const range = parseRange(text);
-    if (range === undefined) {
-      throw new ValueDefect(path, "*, localhost, an address or a range", JSON.stringify(text));
-    }
-    return (host) => {
-      const bytes = parseAddress(host)?.bytes;
-      return bytes !== undefined && isInRange(bytes, range);
-    };
-  });
-  return (host) => matchers.some((matches) => matches(host));
+/** All addresses of this host are listened on only where that is said, and denied with each. */
+function listenMatcherOf(
+  listen: readonly string[],
+  { path, isAllowing }: { readonly path: KeyPath; readonly isAllowing: boolean },
+): (host: string) => boolean {
+  const isForAll = listen.includes("*");
+  const ranges = listen.flatMap((text) => text === "*" ? [] : readListen(text, path));
+  if (!isAllowing) {
+    return (host) => isForAll || reachOf(host).some((part) => ranges.some(overlaps(part)));
+  }
+  return (host) => {
+    const addresses = host === "localhost" ? loopback : [parseRange(host)];
+    return isForAll ||
+      addresses.every((address) =>
+        address !== undefined && ranges.some((range) => isRangeWithin(address, range))
+      );
+  };
+}
+
+function readListen(text: string, path: KeyPath): readonly AddressRange[] {
+  if (["localhost", "127.0.0.1", "::1"].includes(lower(text))) return loopback;
+  const range = parseRange(text);
+  if (range !== undefined) return [range];
+  throw new ValueDefect(path, "*, localhost, an address or a range", JSON.stringify(text));
+}
+
+/** Where a listener may be reached; one at a name, wherever that leads. */
+function reachOf(host: string): readonly AddressRange[] {
+  if (host === "localhost") return loopback;
+  if (host === "0.0.0.0") return [allIpv4];
+  const range = host === "::" ? undefined : parseRange(host);
+  return range === undefined ? [allIpv4, allIpv6] : [range];
+}
+
+function overlaps(one: AddressRange): (other: AddressRange) => boolean {
+  return (other) => isRangeWithin(one, other) || isRangeWithin(other, one);
 }
 
 /** Names and paths, in which `*` stands for any characters. */
