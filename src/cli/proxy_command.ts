@@ -261,7 +261,8 @@ export function proxyFlags(routes = new Routes()): Option[] {
     ),
     new LineListOption(
       "--allow-exec <name=command>",
-      "let the other node run this command, as exec:name, over its stdin and stdout; repeatable",
+      "let the other node run this command, as exec:name, over its stdin and stdout; with --policy " +
+        "where a rule names it; repeatable",
       parseExecCommand,
     ),
     new Option("--policy <file>", "the rules of who may reach what, before those of --allow"),
@@ -382,7 +383,9 @@ interface RawOptions extends RawNodeOptions, RawLoggingOptions, RawSocksOptions 
 function readOptions(raw: RawOptions): ProxyOptions {
   const { allow = [], allowListen = [], stdio, policy: policyPath, auditLog: auditLogPath } = raw;
   const commands = readCommands(raw.allowExec ?? []);
-  const execRules = commands.map(({ name }) => ({ kind: "exec", name }) as const);
+  // Under a policy they are offered, and it says to whom.
+  const offered = policyPath === undefined ? commands : [];
+  const execRules = offered.map(({ name }) => ({ kind: "exec", name }) as const);
   const allows = [...allow, ...allowListen, ...execRules];
   const forwards = [...raw.forward?.flat() ?? [], ...readSocks(raw)];
   const reverses = raw.reverse?.flat() ?? [];

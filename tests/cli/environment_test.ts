@@ -218,6 +218,16 @@ Deno.test("--allow-exec offers a command, and allows it", async () => {
   deepEqual(commands, [{ name: "a", argv: ["echo", "1,b=2"] }, { name: "b", argv: ["tac"] }]);
 });
 
+Deno.test("under a policy --allow-exec offers a command, and allows it to nobody", async () => {
+  const flags = ["--allow-exec", "a=cat -n", "--policy", "policy.toml"];
+  const options = await proxyOptions(flags, {});
+  deepEqual(options.commands, [{ name: "a", argv: ["cat", "-n"] }]);
+  deepEqual(options.allows, []);
+  deepEqual((await proxyOptions([...flags, "--allow", "exec:a"], {})).allows, [
+    { kind: "exec", name: "a" },
+  ]);
+});
+
 for (
   const [args, problem] of [
     [["-W", "a:1"], /--stdio leaves no stdin for pasted texts/],
