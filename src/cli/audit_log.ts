@@ -37,11 +37,20 @@ export class AuditLog {
     }
   }
 
-  /** Goes on in the file that is at the path now: the old one was moved away. */
+  /**
+   * Goes on in the file that is at the path now: the old one was moved away. Where there can be none,
+   * that is logged, and it goes on in the old one.
+   */
   reopen(): void {
-    const file = open(this.#path);
-    this.#file.close();
-    this.#file = file;
+    try {
+      const file = open(this.#path);
+      this.#file.close();
+      this.#file = file;
+    } catch (error) {
+      log.error("{problem}; it goes on in the file that was there", {
+        ...{ event: "audit-failed", path: this.#path, problem: messageOf(error) },
+      });
+    }
   }
 
   close(): void {

@@ -74,6 +74,31 @@ Deno.test(
   },
 );
 
+Deno.test(
+  "a policy is read anew on SIGHUP though the audit log cannot be opened anew",
+  { ignore: isWindows },
+  async () => {
+    const folder = await Deno.makeTempDir();
+    const policyPath = `${folder}/policy.toml`;
+    await Deno.writeTextFile(policyPath, '[[rule]]\naction = "allow"\n');
+    await Deno.mkdir(`${folder}/log`);
+    const node = new NodeProcess([
+      ...["--ice-server", "none", "--policy", policyPath],
+      ...["--audit-log", `${folder}/log/audit.jsonl`],
+    ]);
+    try {
+      await node.event("awaiting-offer");
+      await Deno.rename(`${folder}/log`, `${folder}/log.1`);
+      node.kill("SIGHUP");
+      assert.match((await node.event("audit-failed")).message, /audit\.jsonl cannot be written/);
+      await node.event("policy-reloaded");
+    } finally {
+      await node.stop();
+    }
+    await Deno.remove(folder, { recursive: true });
+  },
+);
+
 Deno.test("a policy or an audit log that cannot be used ends the program with 2", async () => {
   const folder = await Deno.makeTempDir();
   const path = `${folder}/policy.toml`;
