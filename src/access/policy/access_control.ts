@@ -278,7 +278,7 @@ export class AccessControl implements Access, AdmittedHandler {
     const { event, rule, dialled, ...more } = rest;
     audit({
       ...{ time: new Date(clock.now()).toISOString(), event },
-      ...{ peer: peer.name, key: peer.identity?.keyId ?? null },
+      ...{ peer: auditedNameOf(peer), key: peer.identity?.keyId ?? null },
       ...{ rule, target: nameOf(wanted), dialled, ...more },
     });
   }
@@ -295,6 +295,11 @@ function isAllowedAlike(one: Decision, other: Decision): boolean {
 
 function heldBy({ rule, dialled }: Admitted): Pick<AuditRecord, "rule" | "dialled"> {
   return { rule, dialled: dialled ?? null };
+}
+
+/** What a certificate says is no name where nobody vouches for it. */
+function auditedNameOf(peer: AccessPeer): string | null {
+  return peer.identity === undefined ? peer.name : peerFactsOf(peer).name ?? null;
 }
 
 /** What limits are counted by: the name where it is vouched for, so that a new key is no new budget. */

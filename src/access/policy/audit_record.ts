@@ -6,7 +6,11 @@ export interface AuditRecord {
   readonly time: string;
   /** "request" is of something within a stream that its content rule has judged. */
   readonly event: "opened" | "refused" | "closed" | "request" | "request-refused";
-  readonly peer: string;
+  /**
+   * The name that an authority vouches for, null where none does; on a link without certificates
+   * the beginning of the peer's fingerprint.
+   */
+  readonly peer: string | null;
   /** The peer's key id; null on a link without certificates. */
   readonly key: string | null;
   /** Null where no rule decided. */

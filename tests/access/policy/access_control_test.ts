@@ -467,6 +467,16 @@ Deno.test("each open, refusal and close is a line: who, what, by which rule, how
   equal(records[1]?.time, "2026-11-23T09:00:01.500Z");
 });
 
+Deno.test("a name that nobody vouches for is in no line, and the key is", async () => {
+  const { access, records } = await accessOf(all);
+  const keyId = "b".repeat(51) + "a";
+  grantOf(ask(access, { peer: certifiedPeer("anna", { keyId, vouchedBy: "key" }) })).release(
+    summary,
+  );
+  grantOf(ask(access, { peer: pastedPeer })).release(summary);
+  deepEqual(records.map(({ peer, key }) => [peer, key]), [[null, keyId], ["12:34", null]]);
+});
+
 Deno.test("what is refused for its words is a line, in words that are bounded and printable", async () => {
   const { access, records } = await accessOf(all);
   const asked = `reverse:\x1b[2J\u009b\n\u202e${"x".repeat(1_000)}`;
