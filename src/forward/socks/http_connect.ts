@@ -46,6 +46,8 @@ const furtherHeaders: Partial<Record<HttpStatus, string>> = {
 };
 
 const headEnd = Buffer.from("\r\n\r\n");
+/** RFC 9112, section 2.2, lets it end a line; a request that ends with two would be waited for. */
+const bareLineFeed = /(?<!\r)\n/;
 const token = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const requestLine = new RegExp(`^(${token}) ([\\x21-\\x7e]+) HTTP/1\\.[01]$`);
 const headerLine = new RegExp(`^(${token}):([\\t\\x20-\\x7e\\x80-\\xff]*)$`);
@@ -62,6 +64,9 @@ export function parseConnectRequest(
 ): ConnectRequest & { readonly length: number } | undefined {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
   const end = head.indexOf(headEnd);
+  if (bareLineFeed.test(head.toString("latin1", 0, end === -1 ? maxHttpRequestLength : end))) {
+    return { ...failure(400, "a line ends without a carriage return"), length: 0 };
+  }
   if (end === -1 || end + headEnd.length > maxHttpRequestLength) {
     if (bytes.length < maxHttpRequestLength) return undefined;
     return {

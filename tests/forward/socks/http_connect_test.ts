@@ -49,6 +49,8 @@ Deno.test("what is no CONNECT, or might be read in two ways, is refused", () => 
     ["CONNECT a:1 HTTP/1.1\r\nHost : a\r\n\r\n", 400],
     ["CONNECT a:1 HTTP/1.1\r\nX: a\r\n folded\r\n\r\n", 400],
     ["CONNECT a:1 HTTP/1.1\r\nX: a\nY: b\r\n\r\n", 400],
+    ["CONNECT a:1 HTTP/1.1\nHost: a\n\n", 400],
+    ["CONNECT a:1 HTTP/1.1\r\nHost: a\n\n", 400],
     ["CONNECT a:1 HTTP/1.1\r\nX: a\rb\r\n\r\n", 400],
     ["CONNECT a:1 HTTP/1.1\r\nX: \0\r\n\r\n", 400],
     ["CONNECT a:1 HTTP/1.1\r\nno header\r\n\r\n", 400],
