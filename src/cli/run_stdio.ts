@@ -11,11 +11,9 @@ import { stopSignals, untilStopped } from "./stop_signals.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
-const pastTense = { refused: "refused", reset: "broken off" } as const;
-
 /**
- * Resolves when both ways have ended and the other node knows. Throws an Error where the target was
- * not reached, or either side broke off.
+ * Resolves when both ways have ended and the other node knows. Throws LoggedFailure where the target
+ * was not reached, and an Error where either side broke off.
  */
 export async function joinStdio(
   { target, route }: RoutedTarget,
@@ -24,10 +22,11 @@ export async function joinStdio(
   const egress = new StreamEgress({ links: { acquire: () => node.acquire(route) }, pool });
   const connection = new StdioConnection();
   const port = await egress.connect(connection.remote, target);
-  if (port === undefined) throw new Error(`there is no way to ${formatTarget(target)}`);
+  if (port === undefined) throw new LoggedFailure(`no way to ${formatTarget(target)}`);
   const closed = await egress.carry(connection, port, target);
-  if (closed.how !== "finished") {
-    throw new Error(`${formatTarget(target)} was ${pastTense[closed.how]}: ${closed.reason}`);
+  if (closed.how === "refused") throw new LoggedFailure(closed.reason);
+  if (closed.how === "reset") {
+    throw new Error(`${formatTarget(target)} was broken off: ${closed.reason}`);
   }
   await port.released;
 }

@@ -158,10 +158,10 @@ Deno.test("what is refused or reset ends with 1 and a reason, and prints nothing
     ...["--allow", `127.0.0.1:${resetting.port}`, "--allow-exec", "fail=sh -c 'exit 3'"],
   );
   const cases: [target: string, reason: RegExp][] = [
-    ["127.0.0.1:1", /127\.0\.0\.1:1 was refused: no --allow names it/],
+    ["127.0.0.1:1", /127\.0\.0\.1:1: refused by the other node: no --allow names it/],
     [`127.0.0.1:${resetting.port}`, /was broken off: /],
     ["exec:fail", /exec:fail was broken off: the command ended with status 3/],
-    ["exec:other", /exec:other was refused: no --allow-exec offers it/],
+    ["exec:other", /exec:other: refused by the other node: no --allow-exec offers it/],
   ];
   await Promise.all(cases.map(async ([target, reason]) => {
     const call = stage.call(target);
@@ -169,6 +169,7 @@ Deno.test("what is refused or reset ends with 1 and a reason, and prints nothing
     const { code, stdout, stderr } = await call.end();
     assert.deepEqual([code, stdout.length], [1, 0]);
     assert.match(stderr, reason);
+    assert.equal(stderr.trimEnd().split("\n").length, 1, stderr);
     await call.input.abort().catch(() => {});
   }));
 });
