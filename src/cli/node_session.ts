@@ -4,6 +4,7 @@ import { BadInput } from "../bad_input.ts";
 import { BufferPool } from "../buffer_pool.ts";
 import { LoggedFailure } from "./logged_failure.ts";
 import { configureLogging, type LoggingOptions } from "./logging.ts";
+import { ReaderGone } from "./reader_gone.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
@@ -40,10 +41,14 @@ export async function closeAll(closing: readonly (Promise<void> | void)[]): Prom
   await Promise.race([Promise.all(closing), delay(shutdownTimeout)]);
 }
 
-/** Prints what a command is run for: nothing else goes to stdout. */
+/** Prints what a command is run for: nothing else goes to stdout. Throws {@link ReaderGone}. */
 export function print(text: string): void {
   let rest = new TextEncoder().encode(`${text}\n`);
-  while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  try {
+    while (rest.length > 0) rest = rest.subarray(Deno.stdout.writeSync(rest));
+  } catch (error) {
+    throw error instanceof Deno.errors.BrokenPipe ? new ReaderGone() : error;
+  }
 }
 
 /** A fault in one link is not to end the others. */

@@ -8,6 +8,7 @@ import { ConfigError } from "../config/config_error.ts";
 import { messageOf } from "../message_of.ts";
 import { LoggedFailure } from "./logged_failure.ts";
 import { programVersion } from "./program_version.ts";
+import { ReaderGone } from "./reader_gone.ts";
 
 const exitCodes = { ok: 0, failed: 1, badInput: 2 } as const;
 
@@ -65,6 +66,7 @@ export async function run(args: readonly string[]): Promise<number> {
   } catch (error) {
     // What was logged already, in the log's own format, is not said again.
     if (error instanceof LoggedFailure) return exitCodes.failed;
+    if (error instanceof ReaderGone) return exitCodes.ok;
     return report(error, { isVerbose: args.includes("--verbose") || args.includes("-v") });
   }
 }

@@ -1,7 +1,7 @@
 /** What the program answers to its command line: output, exit codes, streams. */
 import assert from "node:assert/strict";
 import { createSocket } from "node:dgram";
-import { NodeProcess } from "../../demo/node_process.ts";
+import { NodeProcess, programCommand } from "../../demo/node_process.ts";
 import { freePort } from "./local_service.ts";
 import { runProgram } from "./run_program.ts";
 
@@ -113,4 +113,26 @@ Deno.test("--exit-on-failure ends the program with 1 when its link ends", async 
   await ingress.stop();
   assert.equal((await egress.status).code, 1);
   await egress.stop();
+});
+
+Deno.test("a reader of stdout that went away is no failure", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const folder = await Deno.makeTempDir();
+  const place = ["--control-socket", `${folder}/node.sock`];
+  const node = new NodeProcess(["--allow", "nas:80", "--ice-server", "none", "-v", ...place]);
+  await node.event("control");
+  const words = [...programCommand, "status", "--json", ...place].map((word) => `'${word}'`);
+  const child = new Deno.Command("sh", {
+    args: ["-c", `read _; exec ${words.join(" ")}`],
+    ...{ stdin: "piped", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  await child.stdout.cancel();
+  const input = child.stdin.getWriter();
+  await input.write(new TextEncoder().encode("\n"));
+  await input.close();
+  const [stderr, { code }] = await Promise.all([new Response(child.stderr).text(), child.status]);
+  await node.stop();
+  await Deno.remove(folder, { recursive: true });
+  assert.deepEqual([code, stderr], [0, ""]);
 });
