@@ -30,7 +30,7 @@ import {
 } from "../identity/node_names.ts";
 import { nodeNamesOf } from "../identity/verify.ts";
 import { type NewFile, writeFiles } from "../identity/write_files.ts";
-import { suggestCommand } from "./unknown_command.ts";
+import { requireSubCommand } from "./unknown_command.ts";
 
 const dayLength = 24 * 60 * 60_000;
 const nodeLifetime = 365 * dayLength;
@@ -86,14 +86,8 @@ export function certCommand(options: CertCommandOptions = {}): Command {
     .addCommand(generateCommand(context))
     .addCommand(generateCaCommand(context))
     .addCommand(reSignCommand(context))
-    .addCommand(showCommand(context))
-    .allowExcessArguments()
-    .action((_flags: unknown, command: Command) => {
-      const [word] = command.args;
-      const found = word === undefined ? "no sub-command was given" : `there is no "cert ${word}"`;
-      const meant = suggestCommand(word ?? "", command.commands.map((each) => each.name()));
-      throw new BadInput(`${found}: use cert generate, generate-ca, re-sign or show${meant}`);
-    });
+    .addCommand(showCommand(context));
+  requireSubCommand(command);
   // For the help texts alone, which name a command with its parents.
   new Command("aetherport").addCommand(command);
   return command;

@@ -12,6 +12,7 @@ import { findNodes, type RunningNode } from "./running_nodes.ts";
 import { describeForwards } from "./describe_status.ts";
 import { addFlag, applyEnvironment } from "./environment.ts";
 import { print } from "./node_session.ts";
+import { requireSubCommand } from "./unknown_command.ts";
 
 interface Flags extends ControlOptions {
   readonly json?: boolean;
@@ -34,15 +35,8 @@ export function forwardCommand(): Command {
     .addHelpText("after", examples)
     .addCommand(addCommand())
     .addCommand(removeCommand())
-    .addCommand(listCommand())
-    .allowExcessArguments()
-    .action((_flags: unknown, command: Command) => {
-      const [word] = command.args;
-      const found = word === undefined
-        ? "no sub-command was given"
-        : `there is no "forward ${word}"`;
-      throw new BadInput(`${found}: use forward add, remove or list`);
-    });
+    .addCommand(listCommand());
+  requireSubCommand(command);
   // For the help texts alone, which name a command with its parents.
   new Command("aetherport").addCommand(command);
   return command;

@@ -85,7 +85,20 @@ async function runCommand(args: readonly string[]): Promise<void> {
   }
   const command = await (load ?? loadProxy)();
   quieten(command);
-  await command.parseAsync(load === undefined ? args : rest, { from: "user" });
+  if (load !== undefined) return void await command.parseAsync(rest, { from: "user" });
+  try {
+    await command.parseAsync(args, { from: "user" });
+  } catch (error) {
+    throw misplacedCommand(error, command.args) ?? error;
+  }
+}
+
+/** Flags stand behind the command that they are of; what else is wrong with the words is said as ever. */
+function misplacedCommand(error: unknown, [word = ""]: readonly string[]): BadInput | undefined {
+  const { code = "" } = error as { code?: string };
+  const isMisread = ["commander.excessArguments", "commander.unknownOption"].includes(code);
+  if (!isMisread || !Object.hasOwn(commands, word)) return undefined;
+  return new BadInput(`a command comes before its flags: aetherport ${word} [flags]`);
 }
 
 /** Commander is to throw where it would print an error and exit. */
