@@ -8,6 +8,8 @@ import {
   isThisHost,
   parseHost,
   parsePort,
+  parsePortRange,
+  type PortRange,
   SpecError,
   type SpecField,
   splitSpec,
@@ -37,7 +39,7 @@ export interface NetworkRule {
   readonly kind: "tcp" | "udp" | "listen";
   readonly host: string | "*";
   /** 0 only in a "listen" rule: the port is free to choose. */
-  readonly port: number | "*";
+  readonly port: number | PortRange | "*";
 }
 
 const udpSuffix = "/udp";
@@ -118,7 +120,8 @@ export function formatAllowRule(rule: AllowRule): string {
   if (rule.kind === "bench") return "--allow bench";
   if (rule.kind === "unix") return `--allow ${rule.path}`;
   if (rule.kind === "exec") return `--allow-exec ${rule.name}`;
-  const { kind, host, port } = rule;
+  const { kind, host } = rule;
+  const port = typeof rule.port === "object" ? `${rule.port.first}-${rule.port.last}` : rule.port;
   const bracketed = host.includes(":") ? `[${host}]` : host;
   if (kind === "listen") return `--allow-listen ${bracketed}:${port}`;
   return `--allow ${formatTargetHost(bracketed)}:${port}${kind === "udp" ? udpSuffix : ""}`;
@@ -155,7 +158,7 @@ function parseHostAndPort(
   if (extra !== undefined) throw new SpecError(extra.column, "too many parts (host:port)");
   return {
     host: host.text === "*" ? "*" : readHost(host),
-    port: port.text === "*" ? "*" : parsePort(port, { min: minPort }),
+    port: port.text === "*" ? "*" : parsePortRange(port) ?? parsePort(port, { min: minPort }),
   };
 }
 
@@ -169,15 +172,20 @@ function matches(rule: AllowRule, wanted: Wanted): boolean {
       return wanted.kind === "exec" && wanted.name === rule.name;
     case "listen":
       return wanted.kind === "listen" && matchesListenHost(rule.host, wanted.host) &&
-        (rule.port === "*" || rule.port === wanted.port);
+        matchesPort(rule.port, wanted.port);
     default:
       return wanted.kind === rule.kind && matchesHost(rule.host, wanted.host) &&
-        (rule.port === "*" || rule.port === wanted.port);
+        matchesPort(rule.port, wanted.port);
   }
 }
 
 function matchesHost(rule: string, host: string): boolean {
   return rule === "*" || rule === host || (isThisHost(rule) && isThisHost(host));
+}
+
+function matchesPort(rule: NetworkRule["port"], port: number): boolean {
+  if (rule === "*" || typeof rule === "number") return rule === "*" || rule === port;
+  return rule.first <= port && port <= rule.last;
 }
 
 /** 0.0.0.0 and :: are no loopback to whoever listens: all the world reaches them. */

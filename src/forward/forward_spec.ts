@@ -11,6 +11,7 @@ import {
   formatEndpoint,
   parseHost,
   parsePort,
+  parsePortRange,
   SpecError,
   type SpecField,
   splitSpec,
@@ -36,7 +37,6 @@ export interface ForwardSpec {
 
 const udpSuffix = "/udp";
 const usage = "expected [lhost:]lport:rhost:rport, with a path in the place of either side";
-const rangePattern = /^(\d{1,5})-(\d{1,5})$/;
 
 /**
  * Reads one `--forward` value, `[lhost:]lport:rhost:rport[/udp]`: a path stands for a Unix socket in
@@ -120,12 +120,9 @@ function readTarget(fields: readonly SpecField[], kind: "tcp" | "udp"): Target[]
 
 /** One port, or all of a range. */
 function readPorts(field: SpecField, min: 0 | 1): number[] {
-  const [, first, last] = rangePattern.exec(field.text) ?? [];
-  if (first === undefined || last === undefined) return [parsePort(field, { min })];
-  const from = parsePort({ text: first, column: field.column }, { min: 1 });
-  const to = parsePort({ text: last, column: field.column + first.length + 1 }, { min: 1 });
-  if (to < from) throw new SpecError(field.column, `the range ${field.text} ends before it begins`);
-  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+  const range = parsePortRange(field);
+  if (range === undefined) return [parsePort(field, { min })];
+  return Array.from({ length: range.last - range.first + 1 }, (_, at) => range.first + at);
 }
 
 function pairUp(

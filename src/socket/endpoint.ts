@@ -13,6 +13,12 @@ export interface Endpoint {
   readonly port: number;
 }
 
+/** Ports from one to another, both of which are in it. */
+export interface PortRange {
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Four numbers to 255 without leading zeros: the one spelling that all systems read alike. */
 const ipv4Pattern = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
@@ -31,6 +37,7 @@ export class SpecError extends Error {
   }
 }
 
+const rangePattern = /^(\d{1,5})-(\d{1,5})$/;
 /** RFC 1035, section 2.3.4. */
 const maxNameLength = 253;
 const nameLabel = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
@@ -101,6 +108,16 @@ export function parsePort({ text, column }: SpecField, { min }: { min: 0 | 1 }):
     throw new SpecError(column, `${problem} (${min} to 65535)`);
   }
   return port;
+}
+
+/** Reads `80-90`, which has its ends in order; undefined for what is no range. Throws {@link SpecError}. */
+export function parsePortRange({ text, column }: SpecField): PortRange | undefined {
+  const [, from, to] = rangePattern.exec(text) ?? [];
+  if (from === undefined || to === undefined) return undefined;
+  const first = parsePort({ text: from, column }, { min: 1 });
+  const last = parsePort({ text: to, column: column + from.length + 1 }, { min: 1 });
+  if (last < first) throw new SpecError(column, `the range ${text} ends before it begins`);
+  return { first, last };
 }
 
 /** Reads `host:port`. Throws {@link SpecError}. */

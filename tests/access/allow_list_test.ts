@@ -27,6 +27,7 @@ Deno.test("reads rules with any host and any port", () => {
     ["*:80", { kind: "tcp", host: "*", port: 80 }],
     ["[::1]:*", { kind: "tcp", host: "::1", port: "*" }],
     ["*:*", { kind: "tcp", host: "*", port: "*" }],
+    ["[::1]:80-90/udp", { kind: "udp", host: "::1", port: { first: 80, last: 90 } }],
   ];
   for (const [spec, rule] of rules) deepEqual(parseAllowRule(spec), rule, spec);
 });
@@ -69,6 +70,20 @@ Deno.test("* stands for every host or every port", () => {
   equal(allows(["10.0.0.5:*"], "10.0.0.5:1"), true);
   equal(allows(["10.0.0.5:*"], "10.0.0.5:65535"), true);
   equal(allows(["10.0.0.5:*"], "10.0.0.6:80"), false);
+});
+
+Deno.test("a range of ports stands for each of them, and for its ends", () => {
+  const ports = [79, 80, 85, 90, 91];
+  deepEqual(ports.filter((port) => allows(["nas.local:80-90"], `nas.local:${port}`)), [80, 85, 90]);
+  equal(allows(["nas.local:80-90"], "nas.local:80/udp"), false);
+  equal(allows(["nas.local:80-80/udp"], "nas.local:80/udp"), true);
+  const listen = new AllowList([parseAllowListenRule("8000-8010")]);
+  const mayListen = (port: number) =>
+    listen.judge({ peer: somePeer, wanted: { kind: "listen", host: "localhost", port } }).isAllowed;
+  deepEqual([7999, 8000, 8010, 8011].filter(mayListen), [8000, 8010]);
+  for (const spec of ["nas:80-90", "[::1]:1-65535/udp", "*:80-90"]) {
+    equal(formatAllowRule(parseAllowRule(spec)), `--allow ${spec}`);
+  }
 });
 
 Deno.test("names match as they were asked for, and never an address", () => {
@@ -141,6 +156,11 @@ Deno.test("a bad rule gets one line with its column and an example", () => {
     ["a:", 3],
     ["a:0", 3],
     ["a:**", 3],
+    ["a:90-80", 3],
+    ["a:0-80", 3],
+    ["a:80-65536", 6],
+    ["a:80-", 3],
+    ["a:80-90-99", 3],
     ["**:80", 1],
     ["*.local:80", 1],
     ["10.0.0.*:80", 1],
