@@ -57,10 +57,7 @@ export function followConfig(
     handleBegin: notifyReloading,
     handleEnd: () => void running.then(({ status }) => notifyReady(status.text)),
   });
-  const watch = new ConfigWatch(config.path, reload);
-  // It may have changed since it was read.
-  reload.handleChange();
-  return watch;
+  return new ConfigWatch(config.path, reload);
 }
 
 async function apply(
