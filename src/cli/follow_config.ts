@@ -1,5 +1,6 @@
 /** Lets a running node follow its config file. */
 import { getLogger } from "@logtape/logtape";
+import type { CommandRunner } from "../forward/command_runner.ts";
 import { formatServedSpec } from "../forward/served_spec.ts";
 import type { Node, RoutedForward } from "../node/node.ts";
 import type { RoutedReverse } from "../node/reverse_forwards.ts";
@@ -24,6 +25,7 @@ export interface Changeable {
   /** Whom signaling lets in; asked at each link. */
   readonly trust: { allowedPeers: readonly string[] };
   readonly rules: NodeRules;
+  readonly commands: Pick<CommandRunner, "replace">;
   /** What the service manager is told. */
   readonly status: { readonly text: string };
 }
@@ -37,6 +39,7 @@ const applied: ReadonlySet<string> = new Set([
   "socks",
   "socksAuthFile",
   "allow",
+  "allowExec",
   "allowListen",
   "allowPeer",
   "aetherlightBaseUrl",
@@ -62,7 +65,7 @@ export function followConfig(
 
 async function apply(
   { options }: LoadedProxy,
-  { node, forwards, reverses, aetherlight, trust, rules }: Changeable,
+  { node, forwards, reverses, aetherlight, trust, rules, commands }: Changeable,
 ): Promise<Readonly<Record<string, number>>> {
   const { signaling } = options;
   // These two may fail, and nothing is changed then.
@@ -74,6 +77,7 @@ async function apply(
     node.drainRoute(route, "the config file names its peer no more");
   }
   putInForce();
+  commands.replace(options.commands);
   node.judgeListeners();
   trust.allowedPeers = options.allowedPeers;
   configureLogging(options.logging);

@@ -89,7 +89,7 @@ async function runNode(
       notifyReady(status.text);
       startWatchdog();
     });
-    running.resolve({ node, forwards, reverses, aetherlight, trust, rules, status });
+    running.resolve({ node, forwards, reverses, aetherlight, trust, rules, commands, status });
     // Signals are heard before there is a socket that is to be removed.
     const ended = Promise.race([signaling.failed, untilEnded(stdio, { node, pool })]);
     ended.catch(() => {});

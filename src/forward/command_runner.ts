@@ -14,14 +14,19 @@ const maxRunningCount = 64;
 
 /** The commands of one node, and those that run. */
 export class CommandRunner {
-  readonly #commands: ReadonlyMap<string, ExecCommand>;
+  #commands: ReadonlyMap<string, ExecCommand> = new Map();
   readonly #secretVariables: readonly string[];
   readonly #running = new Set<CommandConnection>();
 
   /** Commands are not told the variables that hold secrets of the node. */
   constructor(commands: readonly ExecCommand[], secretVariables: readonly string[] = []) {
-    this.#commands = new Map(commands.map((command) => [command.name, command]));
+    this.replace(commands);
     this.#secretVariables = secretVariables;
+  }
+
+  /** Offers these and no others; what runs goes on. */
+  replace(commands: readonly ExecCommand[]): void {
+    this.#commands = new Map(commands.map((command) => [command.name, command]));
   }
 
   /** How many run. */

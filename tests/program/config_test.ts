@@ -269,6 +269,34 @@ Deno.test("rules, trust and the log follow the file; what cannot waits for a res
   await conversation.exchange();
 });
 
+Deno.test({
+  name: "commands follow the file",
+  ignore: !isPosix,
+  fn: async () => {
+    await using stage = await AetherlightStage.open("near", "far");
+    const { url: at } = await stage.server();
+    const waiting = `aetherlight-base-url = ["${at}"]\nallow = ["bench"]\n`;
+    const offering = (word: string) => `${waiting}allow-exec = ["say=echo ${word}"]\n`;
+    const far = await ConfiguredNode.start(stage, {
+      ...{ name: "far", config: offering("one"), event: "waiting" },
+    });
+    const url = await far.node.nextText();
+    const call = async () => {
+      const { stdout } = await runProgram([
+        ...["-W", "exec:say", "--aetherlight-ingress-url", url, "--ice-server", "none"],
+        ...stage.identityFlags("near"),
+      ]);
+      return stdout;
+    };
+    assert.equal(await call(), "one\n");
+    await far.change("far", offering("two"));
+    assert.equal(await call(), "two\n");
+    await far.change("far", waiting);
+    assert.equal(await call(), "");
+    assert.equal(eventCount(far.node, "restart-needed"), 0);
+  },
+});
+
 Deno.test("a listener ends when allow-listen no longer names it, and what came by it goes on", async () => {
   await using service = await serve(echo);
   await using stage = await AetherlightStage.open("near", "far");
