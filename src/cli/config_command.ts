@@ -53,7 +53,15 @@ async function check(path: string): Promise<void> {
   const proxy = proxyCommand(async (options, config) => {
     const { fileProblems } = await import("./file_problems.ts");
     const problems = await fileProblems(options);
-    if (problems.length > 0) throw new ConfigError(path, problems.map((problem) => ({ problem })));
+    if (problems.length > 0) {
+      throw new ConfigError(
+        path,
+        problems.map(({ message, place }) => ({
+          ...config?.first.placeOf(place),
+          problem: message,
+        })),
+      );
+    }
     for (const warning of config?.first.warnings ?? []) console.error(`warning: ${warning}`);
     console.error(`${path}: no problems`);
   });

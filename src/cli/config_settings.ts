@@ -11,6 +11,7 @@ import type { ConfigKey } from "../config/config_key.ts";
 import { type ConfigEntry, ingressUrlFlag, readConfig } from "../config/read_config.ts";
 import { resolveSecretFile } from "../link/ice_server.ts";
 import { excludedBy, ListOption, PeerListOption } from "./environment.ts";
+import type { FlagValue } from "./flag_problem.ts";
 
 /** Values by the flags' attributes, as commander's `opts()` has them. */
 export type Settings = Readonly<Record<string, unknown>>;
@@ -20,6 +21,8 @@ export interface FileSettings {
   readonly values: Settings;
   /** Without what its peers' tables say. */
   readonly ownValues: Settings;
+  /** What the values were parsed from. */
+  readonly entries: readonly ConfigEntry[];
   /** Whether a secret stands in it. */
   readonly hasSecret: boolean;
 }
@@ -29,6 +32,8 @@ export interface LoadedSettings {
   readonly settings: Settings;
   readonly warnings: readonly string[];
   readonly text: string;
+  /** Where a value stands in the file; nothing where it is not from there. */
+  placeOf(value: FlagValue): Pick<ConfigProblem, "line" | "key">;
 }
 
 /** The keys of a config file, one for each flag. */
@@ -80,10 +85,17 @@ export async function loadConfig(
       "(chmod 600), or use ?secret-file=",
     ]
     : [];
+  const merged = mergeSettings(settings, { command, flags: taken });
   return {
-    settings: mergeSettings(settings, { command, flags: taken }),
+    settings: merged,
     warnings,
     text: file.text,
+    placeOf: ({ flag, position }) => {
+      const attribute = flags.find((option) => option.name() === flag)?.attributeName() ?? flag;
+      if (merged[attribute] !== settings.values[attribute]) return {};
+      const entry = settings.entries.filter((each) => each.flag === flag)[position];
+      return entry === undefined ? {} : { line: entry.line, key: entry.key };
+    },
   };
 }
 
@@ -100,10 +112,10 @@ export function parseConfig(
   const values = valuesOf(reading.entries, { flags, problems });
   problems.push(...conflictsIn(reading.entries, flags));
   if (problems.length > 0) {
-    throw new ConfigError(path, problems.sort((one, other) => (one.line ?? 0) - (other.line ?? 0)));
+    throw new ConfigError(path, problems);
   }
   return {
-    ...{ values, ownValues },
+    ...{ values, ownValues, entries: reading.entries },
     hasSecret: [values.iceServer].flat().some(hasPassword),
   };
 }

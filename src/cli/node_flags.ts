@@ -11,6 +11,7 @@ import {
   type SecretReader,
 } from "../link/ice_server.ts";
 import { ListOption } from "./environment.ts";
+import { readEach } from "./flag_problem.ts";
 import type { LoggingOptions } from "./logging.ts";
 
 /** How a node makes links. */
@@ -128,7 +129,7 @@ function readIceServers(given: readonly (IceServer | "none")[]): readonly IceSer
   if (servers.length < given.length && given.length > 1) {
     throw new BadInput("--ice-server none excludes other servers");
   }
-  return servers.map((server) => readSecret(server, secretReader));
+  return readEach("ice-server", servers, (server) => readSecret(server, secretReader));
 }
 
 function secretVariableOf(given: IceServer | "none"): string[] {

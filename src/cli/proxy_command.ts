@@ -3,7 +3,7 @@ import { Command, Option } from "commander";
 import { type AllowRule, parseAllowListenRule, parseAllowRule } from "../access/allow_list.ts";
 import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import { BadInput } from "../bad_input.ts";
-import { ConfigError } from "../config/config_error.ts";
+import { ConfigError, type ConfigProblem } from "../config/config_error.ts";
 import { defaultConfigPaths, findConfigFile } from "../config/config_file.ts";
 import { type ExecCommand, parseExecCommand } from "../forward/exec_command.ts";
 import { parseForwardSpecs } from "../forward/forward_spec.ts";
@@ -23,6 +23,7 @@ import {
   ListOption,
   PeerListOption,
 } from "./environment.ts";
+import { FlagProblem, type FlagValue, readEach } from "./flag_problem.ts";
 import { requireOwnAddresses } from "./listen_conflicts.ts";
 import type { LoggingOptions } from "./logging.ts";
 import {
@@ -77,6 +78,8 @@ export interface LoadedProxy {
   readonly warnings: readonly string[];
   /** The file's. */
   readonly text: string;
+  /** Where a value stands in the file; nothing where it is not from there. */
+  placeOf(value: FlagValue): Pick<ConfigProblem, "line" | "key">;
 }
 
 /** The config file of a proxy. */
@@ -159,7 +162,7 @@ export function proxyCommand(run: RunProxy): Command {
     const loaded = await loadConfig(path, { command, flags, taken });
     // Commander's options by any other way.
     const raw = loaded.settings as unknown as RawOptions;
-    return { ...loaded, options: namingFile(path, () => readOptions(raw)) };
+    return { ...loaded, options: namingFile(path, loaded, () => readOptions(raw)) };
   };
   for (const option of sshFlags(routes)) command.addOption(option);
   return command
@@ -199,12 +202,17 @@ function callFlags(flags: readonly Option[]): Option[] {
 }
 
 /** What is wrong with flags, variables and the file together is said with the file's name. */
-function namingFile<Result>(path: string, read: () => Result): Result {
+function namingFile<Result>(
+  path: string,
+  { placeOf }: Pick<LoadedProxy, "placeOf">,
+  read: () => Result,
+): Result {
   try {
     return read();
   } catch (error) {
     if (!(error instanceof BadInput)) throw error;
-    throw new ConfigError(path, [{ problem: error.message }]);
+    const place = error instanceof FlagProblem ? placeOf(error.place) : {};
+    throw new ConfigError(path, [{ ...place, problem: error.message }]);
   }
 }
 
@@ -445,11 +453,12 @@ function readSignaling(raw: RawOptions, nodeOptions: NodeOptions): SignalingOpti
 /** A name is of one command. */
 function readCommands(commands: readonly ExecCommand[]): readonly ExecCommand[] {
   const names = new Set<string>();
-  for (const { name } of commands) {
+  return readEach("allow-exec", commands, (command) => {
+    const { name } = command;
     if (names.has(name)) throw new BadInput(`--allow-exec names two commands "${name}"`);
     names.add(name);
-  }
-  return commands;
+    return command;
+  });
 }
 
 /** A target expects headers of one version. */

@@ -13,6 +13,7 @@ import {
 import { messageOf } from "../message_of.ts";
 import type { RoutedForward } from "../node/node.ts";
 import { PeerListOption } from "./environment.ts";
+import { readEach } from "./flag_problem.ts";
 
 /** One `--socks`, and where its links lead. */
 export interface RoutedSocks {
@@ -52,12 +53,18 @@ export function readSocks({ socks = [], socksAuthFile }: RawSocksOptions): Route
     throw new BadInput("--socks-auth-file needs --socks");
   }
   const credentials = socks.length === 0 ? undefined : readCredentials(socksAuthFile);
-  return socks.map(({ listen, route }) => ({ spec: socksSpec(listen, credentials), route }));
+  return readEach(
+    "socks",
+    socks,
+    ({ listen, route }) => ({ spec: socksSpec(listen, credentials), route }),
+  );
 }
 
 function readCredentials(path: string | undefined): ProxyCredentials | undefined {
   if (path !== undefined) {
-    return parseProxyCredentials(readSecretFile(path), `--socks-auth-file ${JSON.stringify(path)}`);
+    const source = `--socks-auth-file ${JSON.stringify(path)}`;
+    const read = () => parseProxyCredentials(readSecretFile(path), source);
+    return readEach("socks-auth-file", [path], read)[0];
   }
   const text = Deno.env.get(secretVariable) ?? "";
   return text === "" ? undefined : parseProxyCredentials(text, secretVariable);

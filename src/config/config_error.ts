@@ -13,11 +13,12 @@ export interface ConfigProblem {
 
 /** A config file that cannot be used. */
 export class ConfigError extends BadInput {
-  /** One line for each problem: `file:line: key: problem`. */
+  /** One line for each problem, in the order of the file's lines: `file:line: key: problem`. */
   readonly lines: readonly string[];
 
   constructor(path: string, problems: readonly ConfigProblem[]) {
-    const lines = problems.map((problem) => describe(path, problem));
+    const sorted = problems.toSorted((one, other) => (one.line ?? 0) - (other.line ?? 0));
+    const lines = sorted.map((problem) => describe(path, problem));
     super(lines.join("; "));
     this.lines = lines;
   }

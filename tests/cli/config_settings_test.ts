@@ -314,6 +314,24 @@ Deno.test("what makes no sense together is told with the file's name", async () 
   await rejects(ask({ file: two }), /\.toml: .*in its \[\[peer\]\]/);
 });
 
+Deno.test("what is found where a value is used is told with its line, where the file has it", async () => {
+  const rows: [file: string, problem: RegExp][] = [
+    [
+      'socks = ["1080",\n"0.0.0.0:1080"]\n',
+      /\.toml:2: socks\[1\]: --socks .* is open to other hosts/,
+    ],
+    ['\nsocks = ["1"]\nsocks-auth-file = "no"\n', /\.toml:3: socks-auth-file: .*cannot be read/],
+    ['allow-exec = ["a=b",\n"c=d",\n"a=e"]\n', /\.toml:3: allow-exec\[2\]: .*two commands/],
+    [
+      'allow = ["a:1"]\nice-server = ["stun:h", "turn:u@h?secret-file=no"]\n',
+      /\.toml:2: ice-server\[1\]: .*cannot be read/,
+    ],
+  ];
+  for (const [file, problem] of rows) await rejects(ask({ file }), problem);
+  const args = ["--socks", "0.0.0.0:1080"];
+  await rejects(ask({ file: 'socks = ["1080"]\n', args }), /\.toml: --socks .* is open to other/);
+});
+
 Deno.test("warns of a TURN server's secret that other users can read", async () => {
   const hidden = "turn:me@192.0.2.1?secret-env=HOME";
   const rows: [server: string, mode: number, count: number][] = [

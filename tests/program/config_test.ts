@@ -458,19 +458,23 @@ Deno.test("config check tells of files that the proxy would refuse, and makes no
 
   await Deno.writeTextFile(stage.path("policy.toml"), "[[rule]]\naction = 1\n");
   const { code, lines } = await check(
-    identityOf("far") + files.replace("audit.jsonl", "none/a.jsonl"),
+    identityOf("far").replace("[", '["none.pem", ') + files.replace("audit.jsonl", "none/a.jsonl"),
   );
   assert.equal(code, 2);
   const problems = [
-    /far-(key|cert)\.pem/,
-    /policy\.toml, line 2: rule 1, action/,
-    /--audit-log .*no/,
+    /:1: key: .*far-key\.pem/,
+    /:2: cert: .*far-cert\.pem/,
+    /:3: cacert\[0\]: .*none\.pem/,
+    /:4: policy: .*policy\.toml, line 2: rule 1, action/,
+    /:5: audit-log: --audit-log .*no/,
   ];
   assert.equal(lines.length, problems.length, lines.join("\n"));
   for (const [position, problem] of problems.entries()) {
-    assert.match(lines[position] ?? "", /^aetherport: .*config\.toml: /);
+    assert.match(lines[position] ?? "", /^aetherport: .*config\.toml:/);
     assert.match(lines[position] ?? "", problem);
   }
+  const foreign = identityOf("near").replace("near-cert", "cacert");
+  assert.match((await check(`${foreign}allow = ["bench"]\n`)).lines.join("\n"), /:2: cert: /);
   const double = await check(`forward = ["8080:a:1", "127.0.0.1:8080:b:1"]\n`);
   assert.equal(double.code, 2);
   assert.match(double.lines.join(), /both listen at 127\.0\.0\.1:8080/);
