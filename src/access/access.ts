@@ -91,8 +91,8 @@ export interface Grant {
   readonly rule: string;
   /** For each connection where one request brings several, as a listener does. */
   share(): Sharing;
-  /** Something within the stream was judged by its content rule; the summary is printable. */
-  handleJudged(summary: string, isAllowed: boolean): void;
+  /** Something within the stream was judged by its content rule; both are printable. */
+  handleJudged(summary: string, refusal?: string): void;
   /** The target was reached, at `host:port` or a path. */
   handleDialled(remote: string): void;
   /** It is over. */

@@ -109,11 +109,12 @@ async function connect(
   const { filterOf } = await import("./filters/filter_of.ts");
   return filterOf(grant.content)(paced, {
     ...{ peer, pool, ruleName: grant.rule, client: port.client },
-    onJudged: (summary, isAllowed) => {
-      grant.handleJudged(summary, isAllowed);
-      if (isAllowed) return;
-      log.warn("refused {summary} to {peer} by rule {rule}", {
+    onJudged: (summary, reason) => {
+      grant.handleJudged(summary, reason);
+      if (reason === undefined) return;
+      log.warn("refused {summary} to {peer} by rule {rule}: {reason}", {
         ...{ event: "request-refused", summary: quote(summary), peer: peer.name, rule: grant.rule },
+        reason,
       });
     },
     breakOff: (reason) => port.stream.reset(reason),

@@ -135,9 +135,10 @@ export class AccessControl implements Access, AdmittedHandler {
     this.#audit(admitted.request, { event: "opened", ...heldBy(admitted) });
   }
 
-  handleJudged(admitted: Admitted, summary: string, isAllowed: boolean): void {
-    const event = isAllowed ? "request" : "request-refused";
-    this.#audit(admitted.request, { event, ...heldBy(admitted), summary });
+  handleJudged(admitted: Admitted, summary: string, refusal?: string): void {
+    const event = refusal === undefined ? "request" : "request-refused";
+    const reason = refusal === undefined ? {} : { reason: refusal };
+    this.#audit(admitted.request, { event, ...heldBy(admitted), ...reason, summary });
   }
 
   handleReleased(admitted: Admitted, { how, up, down }: GrantSummary): void {

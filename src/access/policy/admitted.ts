@@ -8,7 +8,7 @@ import { Lane, type LaneOwner } from "./lane.ts";
 /** What an admitted request tells its registry. */
 export interface AdmittedHandler {
   handleDialled(admitted: Admitted): void;
-  handleJudged(admitted: Admitted, summary: string, isAllowed: boolean): void;
+  handleJudged(admitted: Admitted, summary: string, refusal?: string): void;
   handleReleased(admitted: Admitted, summary: GrantSummary): void;
 }
 
@@ -87,8 +87,8 @@ export class Admitted implements Grant, LaneOwner {
     this.#handler.handleDialled(this);
   }
 
-  handleJudged(summary: string, isAllowed: boolean): void {
-    this.#handler.handleJudged(this, summary, isAllowed);
+  handleJudged(summary: string, refusal?: string): void {
+    this.#handler.handleJudged(this, summary, refusal);
   }
 
   release(summary: GrantSummary): void {

@@ -21,7 +21,7 @@ export interface AuditRecord {
   readonly dialled: string | null;
   /** Why it was refused, or how it ended. */
   readonly reason?: string;
-  /** Of a request: its method, host and path, or a server's name. */
+  /** Of a request, refused ones too: its method, host and path, or a server's name. */
   readonly summary?: string;
   /** Bytes from the peer to the target. */
   readonly up?: number;

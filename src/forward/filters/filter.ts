@@ -14,8 +14,11 @@ export interface FilterContext {
   readonly pool: BufferPool;
   /** Resolves, before the other node's first byte, with the client that it says it asks for. */
   readonly client: Promise<string | undefined>;
-  /** One thing that was asked for was judged; the summary is printable, and of a few words. */
-  readonly onJudged: (summary: string, isAllowed: boolean) => void;
+  /**
+   * One thing that was asked for was judged, and refused where there is a reason; both are printable,
+   * and of a few words. Of what was allowed something may be refused later.
+   */
+  readonly onJudged: (summary: string, refusal?: string) => void;
   /** Breaks the stream off, where neither reading nor writing would tell. */
   readonly breakOff: (reason: string) => void;
 }

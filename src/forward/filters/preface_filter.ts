@@ -81,10 +81,10 @@ class PrefaceConnection implements Connection {
       const { summary, reason } = verdict.type === "refused"
         ? verdict
         : { summary: "unknown", reason: "its first words are too many" };
-      this.#context.onJudged(summary, false);
+      this.#context.onJudged(summary, reason);
       throw new FilterError(`${reason} (rule ${this.#context.ruleName})`);
     }
-    this.#context.onJudged(verdict.summary, true);
+    this.#context.onJudged(verdict.summary);
     this.#pass();
     await this.#target.write(held.subarray(0, verdict.length));
     if (verdict.length < held.length) await this.write(held.subarray(verdict.length));

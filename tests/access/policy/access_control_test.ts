@@ -488,3 +488,15 @@ Deno.test("what is refused for its words is a line, in words that are bounded an
     ["refused", null, "bench", "too many"],
   ]);
 });
+
+Deno.test("what was refused within a stream is in the audit with its reason", async () => {
+  const { access, records } = await accessOf(all);
+  const grant = grantOf(ask(access));
+  grant.handleJudged("GET a/");
+  grant.handleJudged("PUT a/", "PUT is not allowed");
+  const told = records.map(({ event, rule, reason, summary }) => [event, rule, reason, summary]);
+  deepEqual(told, [
+    ["request", "all", undefined, "GET a/"],
+    ["request-refused", "all", "PUT is not allowed", "PUT a/"],
+  ]);
+});

@@ -12,6 +12,8 @@ export class FilterStage {
   readonly pool = new BufferPool();
   /** What was judged, "+" before what was allowed. */
   readonly judged: string[] = [];
+  /** Why something was refused, one after the other. */
+  readonly refusals: string[] = [];
   /** Why the filter broke the stream off. */
   readonly broken: string[] = [];
   readonly connection: Connection;
@@ -22,7 +24,10 @@ export class FilterStage {
       ruleName: "the rule",
       pool: this.pool,
       client: Promise.resolve("192.0.2.9:4711"),
-      onJudged: (summary, isAllowed) => this.judged.push(`${isAllowed ? "+" : "-"}${summary}`),
+      onJudged: (summary, refusal) => {
+        this.judged.push(`${refusal === undefined ? "+" : "-"}${summary}`);
+        if (refusal !== undefined) this.refusals.push(refusal);
+      },
       breakOff: (reason) => this.broken.push(reason),
       ...changes,
     });

@@ -57,7 +57,7 @@ class HttpConnection implements Connection {
   #phase: Phase = "request";
   /** The one under way; undefined between two. */
   #request: HttpRequest | undefined;
-  /** Why it was refused: its body is read and dropped. */
+  /** Why it was refused, which was told: its body is read and dropped. */
   #refusal: { readonly status: number; readonly reason: string } | undefined;
   #bodyLength = 0;
   #isAnswered = false;
@@ -159,7 +159,7 @@ class HttpConnection implements Connection {
   endWrite(): Promise<void> {
     if (this.#phase === "upgraded") return this.#target.endWrite();
     if (this.#requests.isWithinMessage && this.#phase === "request") {
-      return Promise.reject(new FilterError("the request ended before its end"));
+      return Promise.reject(new FilterError("the client ended its side within a request"));
     }
     return this.#target.endWrite();
   }
@@ -223,18 +223,17 @@ class HttpConnection implements Connection {
     try {
       const request = this.#request = readRequest(head);
       const refusal = this.#judge.refusalOf(request);
-      this.#context.onJudged(summaryOf(request), refusal === undefined);
+      this.#context.onJudged(summaryOf(request), refusal);
       if (refusal === undefined) {
         const { peer: { identity } } = this.#context;
         const who = { identity, client: this.#client };
         this.#forTarget.push(writeRequestHead(request, this.#judge.rule, who));
       } else {
         const status = refusal.startsWith("a body may") ? 413 : 403;
-        this.#refusal = { status, reason: `${refusal} (rule ${this.#context.ruleName})` };
+        this.#refusal = { status, reason: refusal };
       }
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      this.#refusal = { status: error.status, reason: error.message };
       this.#answerAndClose(error.status, error.message);
     }
     // A client that waits to be told to send its body sends none, or does: nobody can tell.
@@ -255,9 +254,7 @@ class HttpConnection implements Connection {
     const { maxBodyLength = Infinity } = this.#judge.rule;
     if (this.#bodyLength > maxBodyLength) {
       // Half of it has gone out: the target must not take that for the whole.
-      throw new FilterError(
-        `a body of more than ${maxBodyLength} bytes (rule ${this.#context.ruleName})`,
-      );
+      throw new FilterError(this.#withRule(`a body of more than ${maxBodyLength} bytes`));
     }
     if (request.body.type === "chunked") {
       this.#forTarget.push(fromLatin1(`${bytes.length.toString(16)}\r\n`));
@@ -350,7 +347,7 @@ class HttpConnection implements Connection {
   /** The connection goes on. */
   #answer(status: number, reason: string, request: HttpRequest): void {
     this.#forClient.push(writeAnswer({
-      ...{ status, reason, isKeptAlive: request.isKeptAlive },
+      ...{ status, reason: this.#withRule(reason), isKeptAlive: request.isKeptAlive },
       isJson: wantsJson(request),
       isWithoutBody: request.method === "HEAD",
     }));
@@ -366,13 +363,25 @@ class HttpConnection implements Connection {
     this.#forTarget = [];
     const request = this.#request;
     this.#forClient.push(writeAnswer({
-      ...{ status, reason, isKeptAlive: false },
+      ...{ status, reason: this.#withRule(reason), isKeptAlive: false },
       isJson: request !== undefined && wantsJson(request),
       isWithoutBody: request?.method === "HEAD",
     }));
-    if (request === undefined) this.#context.onJudged(reason, false);
+    if (this.#refusal === undefined) this.#context.onJudged(this.#summary, reason);
     this.#lingerTimer = setTimeout(() => this.#context.breakOff(reason), lingerTimeout);
     this.#wakeReader();
+  }
+
+  /** For the audit, also of what is no request yet. */
+  get #summary(): string {
+    return this.#request === undefined
+      ? summaryOfLine(this.#requests.firstLine)
+      : summaryOf(this.#request);
+  }
+
+  /** As a client is told it, who may ask about the rule. */
+  #withRule(reason: string): string {
+    return `${reason} (rule ${this.#context.ruleName})`;
   }
 
   #free(): void {
@@ -407,4 +416,13 @@ function wantsJson({ fields }: HttpRequest): boolean {
 /** For the audit: no query, which may hold secrets. */
 function summaryOf({ method, host, target }: HttpRequest): string {
   return `${method} ${host}${target.split("?")[0]}`.slice(0, 256);
+}
+
+/** Of a line that may be none of HTTP. What names a host may have a password before it. */
+function summaryOfLine(line: string): string {
+  const [method = "", target = ""] = line.split(" ");
+  if (!/^[A-Z_-]{1,32}$/.test(method)) return "no HTTP";
+  const [path = ""] = target.split("?");
+  const shown = path.startsWith("/") ? path : path.slice(path.lastIndexOf("@") + 1);
+  return `${method} ${shown}`.replace(/[^ -~]/g, "?").trim().slice(0, 256);
 }

@@ -51,6 +51,8 @@ export interface Parsed {
 /** Names and values together of one head, in bytes, and how many there may be. */
 const maxHeadLength = 16_384;
 const maxFieldCount = 128;
+/** So much of a message's first line is kept, in characters. */
+const maxLineLength = maxHeadLength;
 /** Copied into the parser's memory at once, in bytes. */
 const pieceLength = 65_536;
 
@@ -92,6 +94,8 @@ export class HttpParser {
   readonly #library: Library;
   readonly #handler: HttpParserHandler;
   readonly #address: number;
+  #line = "";
+  #isLineRead = false;
   #target = "";
   #fields: { name: string; value: string }[] = [];
   #isWithinName = false;
@@ -111,6 +115,11 @@ export class HttpParser {
   /** Whether a message has begun and is not over. */
   get isWithinMessage(): boolean {
     return this.#headLength > 0;
+  }
+
+  /** The first line of the message that is being read, as it was written and as far as it came. */
+  get firstLine(): string {
+    return this.#line;
   }
 
   /** Takes bytes until the message is over, and no further. Throws what a handler throws. */
@@ -136,6 +145,7 @@ export class HttpParser {
 
   #execute(piece: Uint8Array): Parsed {
     const { call, memory, piece: at } = this.#library;
+    this.#keepLine(piece);
     new Uint8Array(memory.buffer, at, piece.length).set(piece);
     const code = call.llhttp_execute(this.#address, at, piece.length);
     if (this.#failure !== undefined) throw this.#failure.error;
@@ -148,6 +158,17 @@ export class HttpParser {
     if (code === codes.pausedUpgrade) return { length, state: "upgraded" };
     const defect = this.#defect ?? textAt(memory, call.llhttp_get_error_reason(this.#address));
     return { length, state: { defect } };
+  }
+
+  /** Of a message's begin: empty lines before it are none of its own. */
+  #keepLine(piece: Uint8Array): void {
+    if (this.#isLineRead) return;
+    const start = this.#line === "" ? piece.findIndex((byte) => byte !== 13 && byte !== 10) : 0;
+    if (start < 0) return;
+    const end = piece.indexOf(10, start);
+    this.#isLineRead = end >= 0;
+    const rest = latin1(piece.subarray(start, this.#isLineRead ? end : piece.length));
+    this.#line = (this.#line + rest).slice(0, maxLineLength).replace(/\r$/, "");
   }
 
   /** 0 to go on. */
@@ -199,6 +220,8 @@ export class HttpParser {
   onEnd(): number {
     const trailers = this.#isHeadRead ? this.#takeFields() : [];
     this.#target = "";
+    this.#line = "";
+    this.#isLineRead = false;
     this.#headLength = 0;
     this.#isHeadRead = false;
     return this.#handle(() => {

@@ -115,6 +115,38 @@ Deno.test("a request that is refused is answered here, and the connection goes o
     deepEqual(stage.judged, ["-POST a/public/x", "-GET a/private", "+GET a/public/a"]);
   }));
 
+const refusals: Readonly<Record<string, [request: string, summary: string, reason: RegExp]>> = {
+  "a method": [
+    "PUT /public/a HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PUT a/public/a",
+    /^PUT is not allowed$/,
+  ],
+  "a path": ["GET /x?y=z HTTP/1.1\r\nHost: a\r\n\r\n", "GET a/x", /^this path is not allowed$/],
+  "a request without a host": ["GET /x?y=z HTTP/1.1\r\n\r\n", "GET /x", /^there is no Host field$/],
+  "a malformed field": [
+    "GET http://me:word@a/x?y HTTP/1.1\r\nHost : a\r\n\r\n",
+    "GET a/x",
+    /^no valid HTTP\/1\.1: Invalid header token$/,
+  ],
+  "what is no HTTP": ["\x16\x03\x01\x02", "no HTTP", /^no valid HTTP\/1\.1: Invalid method/],
+  "a part of a line": ["\r\nGET /a\xe9 H\r\n", "GET /a?", /^no valid HTTP\/1\.1: /],
+};
+for (const [name, [request, summary, reason]] of Object.entries(refusals)) {
+  Deno.test(`of ${name} that is refused the audit has the request and the reason`, () =>
+    onStage(readOnly, async (stage) => {
+      await stage.say(request);
+      deepEqual(stage.judged, [`-${summary}`]);
+      match(stage.refusals.join(), reason);
+      ok((await stage.hear())?.includes(`${stage.refusals[0]} (rule the rule)`));
+    }));
+}
+
+Deno.test("a client that ends within a request is told of as that", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET /");
+    await rejects(stage.connection.endWrite(), /the client ended its side within a request/);
+  }));
+
 Deno.test("a refusal waits until the client has the whole answer before it, and no more is read", () =>
   onStage(readOnly, async (stage) => {
     const refused = "GET /private HTTP/1.1\r\nHost: a\r\n\r\n";

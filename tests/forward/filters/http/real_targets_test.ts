@@ -45,7 +45,7 @@ async function send(text: string, { port }: HttpSite): Promise<string[]> {
   const connection = httpFilter({ setHeaders: { "X-From": "outside" } })(target, {
     ...{ peer, ruleName: "all", pool: new BufferPool(), breakOff: () => target.reset() },
     client: Promise.resolve("192.0.2.9:4711"),
-    onJudged: (summary, isAllowed) => isAllowed && allowed.push(summary),
+    onJudged: (summary, refusal) => refusal === undefined && allowed.push(summary),
   });
   const whole = Promise.all([readAll(connection), writeAll(connection, text)]);
   await beforeDeadline(whole, () => `the end of ${JSON.stringify(text)}`);
