@@ -1,7 +1,8 @@
 /**
  * HTTP/1.1 under a rule: every request on a connection is parsed, judged and written anew for the
- * target, one after the other, so that what was judged is what arrives. Answers pass as they are;
- * they are parsed to know where each ends. After an upgrade to WebSocket all bytes pass.
+ * target, one after the other, so that what was judged is what arrives. Answers pass as they are,
+ * each head once it is whole; they are parsed to know where each ends. After an upgrade to WebSocket
+ * all bytes pass.
  */
 import { ReadBuffer } from "../../read_buffer.ts";
 import type { Connection } from "../../../socket/connection.ts";
@@ -15,7 +16,7 @@ import {
 } from "./http_request.ts";
 import type { HttpRule } from "../../../access/content_rule.ts";
 import { HttpJudge } from "./http_rule.ts";
-import { fromLatin1, type HttpField, type HttpHead, HttpParser } from "./llhttp.ts";
+import { fromLatin1, headLimits, type HttpField, type HttpHead, HttpParser } from "./llhttp.ts";
 import { writeAnswer, writeRequestHead, writeTrailers } from "./write_head.ts";
 
 /** A head takes so long at most, in ms. */
@@ -24,6 +25,8 @@ const headTimeout = 30_000;
 const maxRefusedBody = 1_048_576;
 /** A client that was told that its connection is over has so long to end it, in ms. */
 const lingerTimeout = 2_000;
+/** So much is held of an answer's head, in bytes. */
+const maxHeldLength = headLimits.response.kilobytes * 1_024;
 const lineEnd = fromLatin1("\r\n");
 
 /** Where the exchange stands. */
@@ -61,19 +64,20 @@ class HttpConnection implements Connection {
   #refusal: { readonly status: number; readonly reason: string } | undefined;
   #bodyLength = 0;
   #isAnswered = false;
-  /** Of the answer that is being read: whether it is the last of its request. */
-  #isFinal = false;
+  /** Of the answer that is being read; 0 before its head. */
+  #status = 0;
   #hasAgreedToUpgrade = false;
   /** For the target, of the bytes that are being parsed. */
   #forTarget: Uint8Array<ArrayBuffer>[] = [];
-  /** For the client, from this node. */
+  /** For the client: of the target within the buffer that was read to, or from this node. */
   readonly #forClient: Uint8Array[] = [];
+  /** Of a head of the target's, which is not whole. */
+  #held: Uint8Array[] = [];
   /** Where the target is read to. */
   #reads: Uint8Array = new Uint8Array(0);
+  /** So many bytes were, and have not all been handed on. */
   #readCount = 0;
   #isFreed = false;
-  /** What was read of the target and not handed on: within the buffer. */
-  #unread: Uint8Array | undefined;
   /** A read of the target is under way. */
   #isReading = false;
   /** What it came to; undefined once it was dealt with. */
@@ -118,22 +122,25 @@ class HttpConnection implements Connection {
   /** The next request is not looked at before the client has all that came of the one before. */
   get #isBusy(): boolean {
     if (this.#phase === "answer") return true;
-    return this.#phase === "request" && this.#request === undefined &&
-      (this.#forClient.length > 0 || this.#unread !== undefined);
+    return this.#phase === "request" && this.#request === undefined && this.#forClient.length > 0;
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
     while (true) {
-      const own = this.#forClient[0] ?? this.#unread;
-      if (own !== undefined) return this.#handOver(own, buffer);
+      if (this.#forClient.length > 0) return this.#handOver(buffer);
       if (this.#phase === "closing") return null;
       const outcome = this.#outcome;
       if (outcome !== undefined) {
         this.#outcome = undefined;
         if ("error" in outcome) throw outcome.error;
-        if (outcome.count === null) return this.#handleTargetEnd();
+        if (outcome.count === null) {
+          if (this.#phase === "upgraded") return null;
+          this.#handleTargetEnd();
+          continue;
+        }
         this.#readCount = outcome.count;
         this.#handleAnswerBytes(this.#reads.subarray(0, outcome.count));
+        this.#releaseRead();
         continue;
       }
       if (this.#phase === "upgraded" && !this.#isReading) return await this.#target.read(buffer);
@@ -158,6 +165,8 @@ class HttpConnection implements Connection {
 
   endWrite(): Promise<void> {
     if (this.#phase === "upgraded") return this.#target.endWrite();
+    // It is closed soon, or was reset.
+    if (this.#phase === "closing") return Promise.resolve();
     if (this.#requests.isWithinMessage && this.#phase === "request") {
       return Promise.reject(new FilterError("the client ended its side within a request"));
     }
@@ -165,7 +174,7 @@ class HttpConnection implements Connection {
   }
 
   probe(): Promise<void> {
-    return this.#target.probe();
+    return this.#phase === "closing" ? Promise.resolve() : this.#target.probe();
   }
 
   reset(): void {
@@ -183,7 +192,7 @@ class HttpConnection implements Connection {
     const { length, state } = this.#requests.parse(bytes);
     if (typeof state === "object") {
       const reason = `no valid HTTP/1.1: ${state.defect}`;
-      if (this.#isBeingAnswered) throw new FilterError(reason);
+      this.#requireUnanswered(reason);
       const problem = this.#refusal ?? { status: 400, reason };
       this.#answerAndClose(problem.status, problem.reason);
     }
@@ -192,17 +201,27 @@ class HttpConnection implements Connection {
     return length;
   }
 
-  /** Whether the target has begun to: an answer of this node's would be taken for a part of it. */
-  get #isBeingAnswered(): boolean {
-    return this.#request !== undefined && this.#refusal === undefined &&
-      (this.#isAnswered || this.#answers.isWithinMessage || this.#unread !== undefined);
+  /** Throws where the target's answer has begun: one of this node's would be taken for a part of it. */
+  #requireUnanswered(reason: string): void {
+    if (this.#isFinal) throw new FilterError(this.#withRule(reason));
+  }
+
+  /** Whether the answer that is being read, or was last, is the last of the request under way. */
+  get #isFinal(): boolean {
+    return this.#status >= 200;
   }
 
   async #flush(): Promise<void> {
     const pieces = this.#forTarget;
     this.#forTarget = [];
     const [only] = pieces;
-    if (only !== undefined) await this.#target.write(pieces.length === 1 ? only : joined(pieces));
+    if (only === undefined) return;
+    try {
+      await this.#target.write(pieces.length === 1 ? only : joined(pieces));
+    } catch (error) {
+      // It was reset from here, and the client has its answer.
+      if (this.#phase !== "closing") throw error;
+    }
   }
 
   /** A client that drips a head is not waited for without end. */
@@ -253,8 +272,9 @@ class HttpConnection implements Connection {
     }
     const { maxBodyLength = Infinity } = this.#judge.rule;
     if (this.#bodyLength > maxBodyLength) {
-      // Half of it has gone out: the target must not take that for the whole.
-      throw new FilterError(this.#withRule(`a body of more than ${maxBodyLength} bytes`));
+      const reason = `a body may have ${maxBodyLength} bytes at most`;
+      this.#requireUnanswered(reason);
+      return this.#answerAndClose(413, reason);
     }
     if (request.body.type === "chunked") {
       this.#forTarget.push(fromLatin1(`${bytes.length.toString(16)}\r\n`));
@@ -281,29 +301,46 @@ class HttpConnection implements Connection {
   }
 
   #handleAnswer({ status, isUpgrade }: HttpHead): boolean {
+    this.#status = status;
     this.#hasAgreedToUpgrade = status === 101 && isUpgrade && this.#request?.isWebSocket === true;
-    this.#isFinal = status >= 200;
-    if (status === 101 && !this.#hasAgreedToUpgrade) {
-      throw new FilterError("the target changes to a protocol that nobody has asked for");
-    }
     return this.#request?.method !== "HEAD";
   }
 
-  /** Finds the ends of answers within bytes of the target, which all pass to the client. */
+  /** Finds the ends of answers within bytes of the target, which pass to the client. */
   #handleAnswerBytes(bytes: Uint8Array): void {
-    this.#unread = bytes;
-    for (let rest = bytes; rest.length > 0 && this.#phase !== "upgraded";) {
+    for (let rest = bytes; rest.length > 0;) {
+      if (this.#phase === "upgraded") return void this.#forClient.push(rest);
       if (this.#request === undefined || this.#isAnswered) {
         throw new FilterError("the target answers what nobody has asked");
       }
       const { length, state } = this.#answers.parse(rest);
-      rest = rest.subarray(length);
       if (typeof state === "object") {
-        throw new FilterError(`the target's answer is no valid HTTP/1.1: ${state.defect}`);
+        return this.#refuseAnswer(`what is no valid HTTP/1.1: ${state.defect}`);
       }
+      if (this.#status === 101 && !this.#hasAgreedToUpgrade) {
+        return this.#refuseAnswer("a change to a protocol that nobody has asked for");
+      }
+      if (this.#answers.isWithinHead) return this.#hold(rest);
+      this.#forClient.push(...this.#held, rest.subarray(0, length));
+      this.#held = [];
+      rest = rest.subarray(length);
       if (this.#hasAgreedToUpgrade) this.#upgrade();
       else if (state === "ended" && this.#isFinal) this.#finishAnswer();
     }
+  }
+
+  /** A client that has a part of a head can be told nothing else. */
+  #hold(bytes: Uint8Array): void {
+    this.#held.push(Uint8Array.from(bytes));
+    const length = this.#held.reduce((sum, piece) => sum + piece.length, 0);
+    if (length <= maxHeldLength) return;
+    this.#refuseAnswer(`a head of more than ${headLimits.response.kilobytes} KB`);
+  }
+
+  #refuseAnswer(problem: string): void {
+    const reason = `the target answers with ${problem}`;
+    this.#requireUnanswered(reason);
+    this.#answerAndClose(502, reason);
   }
 
   #finishAnswer(): void {
@@ -314,6 +351,7 @@ class HttpConnection implements Connection {
   #endExchange(): void {
     this.#phase = this.#request?.isKeptAlive === true ? "request" : "closing";
     this.#request = undefined;
+    this.#status = 0;
     this.#wakeWriter();
     this.#wakeReader();
   }
@@ -323,25 +361,34 @@ class HttpConnection implements Connection {
     this.#wakeWriter();
   }
 
-  #handleTargetEnd(): null {
-    if (this.#phase !== "upgraded") this.#phase = "closing";
+  #handleTargetEnd(): void {
+    if (this.#held.length > 0) return this.#refuseAnswer("a part of a head");
+    this.#phase = "closing";
     this.#wakeWriter();
-    return null;
   }
 
-  #handOver(own: Uint8Array, buffer: Uint8Array): number {
-    const count = Math.min(own.length, buffer.length);
-    buffer.set(own.subarray(0, count));
-    const rest = count < own.length ? own.subarray(count) : undefined;
-    if (this.#forClient.length > 0) {
-      if (rest === undefined) this.#forClient.shift();
-      else this.#forClient[0] = rest;
-    } else {
-      this.#unread = rest;
-      if (rest === undefined) this.#buffer.handleRead(this.#readCount);
+  #handOver(buffer: Uint8Array): number {
+    let count = 0;
+    for (let next = this.#forClient[0]; next !== undefined; next = this.#forClient[0]) {
+      const piece = next.subarray(0, buffer.length - count);
+      buffer.set(piece, count);
+      count += piece.length;
+      if (piece.length < next.length) {
+        this.#forClient[0] = next.subarray(piece.length);
+        break;
+      }
+      this.#forClient.shift();
     }
+    this.#releaseRead();
     if (!this.#isBusy) this.#wakeWriter();
     return count;
+  }
+
+  /** Where nothing of the buffer is needed any more. */
+  #releaseRead(): void {
+    if (this.#readCount === 0 || this.#forClient.length > 0) return;
+    this.#buffer.handleRead(this.#readCount);
+    this.#readCount = 0;
   }
 
   /** The connection goes on. */
@@ -355,13 +402,15 @@ class HttpConnection implements Connection {
     this.#wakeReader();
   }
 
-  /** Nothing is read or handed on after this. */
+  /** Nothing is read or handed on after this. Of the request under way the target has heard enough. */
   #answerAndClose(status: number, reason: string): void {
     if (this.#phase === "closing") return;
     this.#phase = "closing";
     clearTimeout(this.#headTimer);
     this.#forTarget = [];
     const request = this.#request;
+    // It must not take a part of it for the whole.
+    if (request !== undefined && this.#refusal === undefined) this.#target.reset();
     this.#forClient.push(writeAnswer({
       ...{ status, reason: this.#withRule(reason), isKeptAlive: false },
       isJson: request !== undefined && wantsJson(request),
@@ -369,6 +418,7 @@ class HttpConnection implements Connection {
     }));
     if (this.#refusal === undefined) this.#context.onJudged(this.#summary, reason);
     this.#lingerTimer = setTimeout(() => this.#context.breakOff(reason), lingerTimeout);
+    this.#wakeWriter();
     this.#wakeReader();
   }
 

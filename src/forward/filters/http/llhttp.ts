@@ -48,11 +48,15 @@ export interface Parsed {
   readonly state: "more" | "ended" | "upgraded" | { readonly defect: string };
 }
 
-/** Names and values together of one head, in bytes, and how many there may be. */
-const maxHeadLength = 16_384;
-const maxFieldCount = 128;
+type MessageType = "request" | "response";
+
+/** Names and values together of one head, in KB, and how many fields there may be. */
+export const headLimits = {
+  request: { kilobytes: 16, fieldCount: 128 },
+  response: { kilobytes: 64, fieldCount: 512 },
+} as const;
 /** So much of a message's first line is kept, in characters. */
-const maxLineLength = maxHeadLength;
+const maxLineLength = 16_384;
 /** Copied into the parser's memory at once, in bytes. */
 const pieceLength = 65_536;
 
@@ -94,6 +98,7 @@ export class HttpParser {
   readonly #library: Library;
   readonly #handler: HttpParserHandler;
   readonly #address: number;
+  readonly #limits: typeof headLimits[MessageType];
   #line = "";
   #isLineRead = false;
   #target = "";
@@ -105,9 +110,10 @@ export class HttpParser {
   /** What a handler threw. */
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(type: keyof typeof types, handler: HttpParserHandler) {
+  constructor(type: MessageType, handler: HttpParserHandler) {
     this.#library = loaded ??= load();
     this.#handler = handler;
+    this.#limits = headLimits[type];
     this.#address = this.#library.call.llhttp_alloc(types[type]);
     parsers.set(this.#address, this);
   }
@@ -115,6 +121,11 @@ export class HttpParser {
   /** Whether a message has begun and is not over. */
   get isWithinMessage(): boolean {
     return this.#headLength > 0;
+  }
+
+  /** Whether it is its head that has begun and is not over. */
+  get isWithinHead(): boolean {
+    return this.isWithinMessage && !this.#isHeadRead;
   }
 
   /** The first line of the message that is being read, as it was written and as far as it came. */
@@ -182,8 +193,9 @@ export class HttpParser {
     this.#isWithinName = true;
     const field = this.#fields.at(-1);
     if (field !== undefined) field.name += this.#read(at, length);
-    if (this.#fields.length > maxFieldCount) return this.#refuse("more than 128 header fields");
-    return this.#count(length);
+    const { fieldCount } = this.#limits;
+    if (this.#fields.length <= fieldCount) return this.#count(length);
+    return this.#refuse(`more than ${fieldCount} header fields`);
   }
 
   onValue(at: number, length: number): number {
@@ -254,7 +266,9 @@ export class HttpParser {
 
   #count(length: number): number {
     this.#headLength += length;
-    return this.#headLength > maxHeadLength ? this.#refuse("a head of more than 16 KB") : 0;
+    const { kilobytes } = this.#limits;
+    if (this.#headLength <= kilobytes * 1_024) return 0;
+    return this.#refuse(`a head of more than ${kilobytes} KB`);
   }
 
   #refuse(defect: string): number {

@@ -87,6 +87,7 @@ const titles = new Map([
   [413, "Content Too Large"],
   [431, "Request Header Fields Too Large"],
   [501, "Not Implemented"],
+  [502, "Bad Gateway"],
   [505, "HTTP Version Not Supported"],
 ]);
 

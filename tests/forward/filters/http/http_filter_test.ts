@@ -214,7 +214,10 @@ Deno.test("bodies that are too long leave the parsers of others as they were", a
   const chunked = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n";
   for (let count = 0; count < 5_000; count++) {
     const stage = stageOf({ maxBodyLength: 3 });
-    await rejects(stage.say(chunked), /a body of more than 3 bytes/);
+    await stage.say(chunked.slice(0, -9));
+    stage.answer("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n");
+    match(await stage.hear() ?? "", /200/);
+    await rejects(stage.say(chunked.slice(-9)), /a body may have 3 bytes at most/);
     stage.connection.close();
   }
   for (const line of ["PRI * HTTP/2.0", "GET / HTTP/1.1\nHost: a", "X"]) {
@@ -457,29 +460,107 @@ Deno.test("hosts, fields and lengths are matched", async () => {
   }
 });
 
-Deno.test("a chunked body that grows too long breaks the stream off", () =>
+Deno.test("a client whose chunked body grows too long is told so, and the target alone is reset", () =>
   onStage({ maxBodyLength: 3 }, async (stage) => {
-    await stage.say("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
-    await rejects(stage.say("4\r\nabcd\r\n0\r\n\r\n"), /more than 3 bytes/);
-    ok(!stage.told.endsWith("0\r\n\r\n"));
+    await stage.say("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+    stage.answer("HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 200");
+    equal(await stage.hear(), "HTTP/1.1 103 Early Hints\r\n\r\n");
+    await stage.say("3\r\nbcd\r\n0\r\n\r\n");
+    match(
+      await stage.hear() ?? "",
+      /^HTTP\/1\.1 413 Content Too Large\r\n.*may have 3 bytes at most \(rule the rule\)/s,
+    );
+    equal(await stage.hear(), null);
+    await stage.say("more");
+    await stage.connection.endWrite();
+    await stage.connection.probe();
+    ok(stage.told.endsWith("1\r\na\r\n"));
+    equal(stage.target.ended, "reset");
+    deepEqual(stage.judged, ["+PUT a/", "-PUT a/"]);
+    deepEqual(stage.broken, []);
   }));
 
-const strangeAnswers: Readonly<Record<string, string>> = {
-  "an answer that is none": "hello\r\n\r\n",
-  "a second answer": fine + fine,
-  "an upgrade that nobody asked for":
+Deno.test("a body that is too long is told of while the target takes none of it", () =>
+  onStage({ maxBodyLength: 3 }, async (stage) => {
+    stage.target.isStalled = true;
+    const saying = stage.say("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab");
+    stage.answer("no answer");
+    match(await stage.hear() ?? "", /^HTTP\/1\.1 502 /);
+    await saying;
+    equal(await stage.hear(), null);
+  }));
+
+const strangeAnswers: Readonly<Record<string, [answer: string, reason: RegExp]>> = {
+  "an answer that is none": ["hello\r\n\r\n", /what is no valid HTTP\/1\.1: /],
+  "an upgrade that nobody asked for": [
     "HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
-  "an answer with two lengths":
+    /a change to a protocol that nobody has asked for/,
+  ],
+  "an answer with two lengths": [
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+    /what is no valid HTTP\/1\.1: /,
+  ],
+  "many fields": [
+    `HTTP/1.1 200 OK\r\n${"X: y\r\n".repeat(513)}\r\n`,
+    /more than 512 header fields/,
+  ],
+  "a long field": [
+    `HTTP/1.1 200 OK\r\nX: ${"x".repeat(70_000)}\r\n\r\n`,
+    /a head of more than 64 KB/,
+  ],
+  "many blanks": [`HTTP/1.1 200 OK\r\nX: ${" ".repeat(70_000)}\r\n\r\n`, /more than 64 KB/],
+  "a long status line": [`HTTP/1.1 200 ${"x".repeat(70_000)}\r\n\r\n`, /more than 64 KB/],
 };
-for (const [name, answer] of Object.entries(strangeAnswers)) {
-  Deno.test(`${name} breaks the stream off`, () =>
+for (const [name, [answer, reason]] of Object.entries(strangeAnswers)) {
+  Deno.test(`of ${name} the client hears nothing but that it is refused`, () =>
     onStage(everything, async (stage) => {
       await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
       stage.answer(answer);
-      await rejects(stage.hear(), { name: "FilterError" });
+      const told = await stage.hear() ?? "";
+      match(told, /^HTTP\/1\.1 502 Bad Gateway\r\n.*Connection: close\r\n/s);
+      match(told, reason);
+      equal(await stage.hear(), null);
+      await stage.connection.endWrite();
+      equal(stage.target.ended, "reset");
+      match(stage.refusals.join(), reason);
     }));
 }
+
+Deno.test("an answer that ends within its head is refused", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n\r\n");
+    stage.answer("HTTP/1.1 200 OK\r\nContent-Le");
+    stage.target.supplyEnd();
+    match(
+      await stage.hear() ?? "",
+      /^HTTP\/1\.1 502 .*\{"error":"bad gateway","reason":"the target/s,
+    );
+    equal(await stage.hear(), null);
+  }));
+
+Deno.test("a head that comes in pieces passes as a whole", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    const fields = `Set-Cookie: ${"x".repeat(200)}\r\n`.repeat(140);
+    const answer = `HTTP/1.1 200 OK\r\n${fields}Content-Length: 5000\r\n\r\n${"y".repeat(5_000)}`;
+    const hearing = stage.hear();
+    stage.answer(answer.slice(0, 10));
+    await Promise.resolve();
+    stage.answer(answer.slice(10));
+    let heard = await hearing ?? "";
+    while (heard.length < answer.length) heard += await stage.hear();
+    equal(heard, answer);
+    await stage.say("GET /next HTTP/1.1\r\nHost: a\r\n\r\n");
+    stage.answer(fine);
+    equal(await stage.hear(), fine);
+  }));
+
+Deno.test("a second answer at once breaks the stream off", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    stage.answer(fine + fine);
+    await rejects(stage.hear(), /the target answers what nobody has asked/);
+  }));
 
 Deno.test("an answer without a length lasts until the target ends it", () =>
   onStage(everything, async (stage) => {
