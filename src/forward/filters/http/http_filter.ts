@@ -16,8 +16,15 @@ import {
 } from "./http_request.ts";
 import type { HttpRule } from "../../../access/content_rule.ts";
 import { HttpJudge } from "./http_rule.ts";
-import { fromLatin1, headLimits, type HttpField, type HttpHead, HttpParser } from "./llhttp.ts";
-import { writeAnswer, writeRequestHead, writeTrailers } from "./write_head.ts";
+import {
+  type Defect,
+  fromLatin1,
+  headLimits,
+  type HttpField,
+  type HttpHead,
+  HttpParser,
+} from "./llhttp.ts";
+import { writeAnswer, writeHttp2Refusal, writeRequestHead, writeTrailers } from "./write_head.ts";
 
 /** A head takes so long at most, in ms. */
 const headTimeout = 30_000;
@@ -190,15 +197,22 @@ class HttpConnection implements Connection {
   /** Takes bytes of the client up to the end of a request; how many. */
   #parse(bytes: Uint8Array): number {
     const { length, state } = this.#requests.parse(bytes);
-    if (typeof state === "object") {
-      const reason = `no valid HTTP/1.1: ${state.defect}`;
-      this.#requireUnanswered(reason);
-      const problem = this.#refusal ?? { status: 400, reason };
-      this.#answerAndClose(problem.status, problem.reason);
-    }
+    if (typeof state === "object") this.#handleDefect(state);
     // What follows a request for another protocol is of that: it waits for the answer.
     if (state === "upgraded") this.#requests.resumeAfterUpgrade();
     return length;
+  }
+
+  #handleDefect({ type, defect }: Defect): void {
+    const reason = type === "malformed" ? `no valid HTTP/1.1: ${defect}` : defect;
+    this.#requireUnanswered(reason);
+    if (type === "http2") {
+      const refused = "HTTP/2 does not pass here, HTTP/1.1 does";
+      return this.#sayAndClose(writeHttp2Refusal(this.#withRule(refused)), refused);
+    }
+    const ours = { status: type === "too-large" ? 431 : 400, reason };
+    const problem = this.#refusal ?? ours;
+    this.#answerAndClose(problem.status, problem.reason);
   }
 
   /** Throws where the target's answer has begun: one of this node's would be taken for a part of it. */
@@ -253,7 +267,7 @@ class HttpConnection implements Connection {
       }
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
-      this.#answerAndClose(error.status, error.message);
+      this.#answerAndClose(error.status, error.message, head);
     }
     // A client that waits to be told to send its body sends none, or does: nobody can tell.
     if (this.#refusal !== undefined && this.#request?.expectsContinue) {
@@ -315,7 +329,10 @@ class HttpConnection implements Connection {
       }
       const { length, state } = this.#answers.parse(rest);
       if (typeof state === "object") {
-        return this.#refuseAnswer(`what is no valid HTTP/1.1: ${state.defect}`);
+        const { type, defect } = state;
+        return this.#refuseAnswer(
+          type === "malformed" ? `what is no valid HTTP/1.1: ${defect}` : defect,
+        );
       }
       if (this.#status === 101 && !this.#hasAgreedToUpgrade) {
         return this.#refuseAnswer("a change to a protocol that nobody has asked for");
@@ -402,21 +419,39 @@ class HttpConnection implements Connection {
     this.#wakeReader();
   }
 
+  /** In the way that was asked for, as far as that is known. */
+  #answerAndClose(
+    status: number,
+    reason: string,
+    asked: Pick<HttpHead, "method" | "fields"> = this.#request ?? this.#begun,
+  ): void {
+    const answer = writeAnswer({
+      ...{ status, reason: this.#withRule(reason), isKeptAlive: false },
+      isJson: wantsJson(asked),
+      isWithoutBody: asked.method === "HEAD",
+    });
+    this.#sayAndClose(answer, reason);
+  }
+
+  /** What is known of a request whose head is not whole. */
+  get #begun(): Pick<HttpHead, "method" | "fields"> {
+    const { firstLine, fields } = this.#requests;
+    const [method = ""] = firstLine.split(" ");
+    return { method, fields };
+  }
+
   /** Nothing is read or handed on after this. Of the request under way the target has heard enough. */
-  #answerAndClose(status: number, reason: string): void {
+  #sayAndClose(words: Uint8Array, reason: string): void {
     if (this.#phase === "closing") return;
     this.#phase = "closing";
     clearTimeout(this.#headTimer);
     this.#forTarget = [];
-    const request = this.#request;
-    // It must not take a part of it for the whole.
-    if (request !== undefined && this.#refusal === undefined) this.#target.reset();
-    this.#forClient.push(writeAnswer({
-      ...{ status, reason: this.#withRule(reason), isKeptAlive: false },
-      isJson: request !== undefined && wantsJson(request),
-      isWithoutBody: request?.method === "HEAD",
-    }));
-    if (this.#refusal === undefined) this.#context.onJudged(this.#summary, reason);
+    this.#forClient.push(words);
+    if (this.#refusal === undefined) {
+      this.#context.onJudged(this.#summary, reason);
+      // It must not take a part of a request for the whole.
+      if (this.#request !== undefined) this.#target.reset();
+    }
     this.#lingerTimer = setTimeout(() => this.#context.breakOff(reason), lingerTimeout);
     this.#wakeWriter();
     this.#wakeReader();
@@ -458,7 +493,7 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
-function wantsJson({ fields }: HttpRequest): boolean {
+function wantsJson({ fields }: Pick<HttpHead, "fields">): boolean {
   const accept = valuesOf(fields, "accept").join();
   return /\bapplication\/json\b/.test(accept) && !/\btext\/html\b/.test(accept);
 }

@@ -45,7 +45,13 @@ export interface Parsed {
   /** Bytes taken. */
   readonly length: number;
   /** More of the message is to come; it is over; what follows is another protocol; or what is wrong. */
-  readonly state: "more" | "ended" | "upgraded" | { readonly defect: string };
+  readonly state: "more" | "ended" | "upgraded" | Defect;
+}
+
+/** What is wrong with a message: with how it is written, how long its head is, or HTTP/2's preface. */
+export interface Defect {
+  readonly type: "malformed" | "too-large" | "http2";
+  readonly defect: string;
 }
 
 type MessageType = "request" | "response";
@@ -61,7 +67,7 @@ const maxLineLength = 16_384;
 const pieceLength = 65_536;
 
 const types = { request: 1, response: 2 } as const;
-const codes = { ok: 0, paused: 21, pausedUpgrade: 22, user: 24 } as const;
+const codes = { ok: 0, paused: 21, pausedUpgrade: 22, pausedHttp2: 23, user: 24 } as const;
 /** What `wasm_on_headers_complete` answers where no body follows. */
 const noBody = 1;
 
@@ -98,7 +104,7 @@ export class HttpParser {
   readonly #library: Library;
   readonly #handler: HttpParserHandler;
   readonly #address: number;
-  readonly #limits: typeof headLimits[MessageType];
+  readonly #type: MessageType;
   #line = "";
   #isLineRead = false;
   #target = "";
@@ -106,14 +112,14 @@ export class HttpParser {
   #isWithinName = false;
   #headLength = 0;
   #isHeadRead = false;
-  #defect: string | undefined;
+  #defect: Defect | undefined;
   /** What a handler threw. */
   #failure: { readonly error: unknown } | undefined;
 
   constructor(type: MessageType, handler: HttpParserHandler) {
     this.#library = loaded ??= load();
     this.#handler = handler;
-    this.#limits = headLimits[type];
+    this.#type = type;
     this.#address = this.#library.call.llhttp_alloc(types[type]);
     parsers.set(this.#address, this);
   }
@@ -131,6 +137,11 @@ export class HttpParser {
   /** The first line of the message that is being read, as it was written and as far as it came. */
   get firstLine(): string {
     return this.#line;
+  }
+
+  /** The fields of its head, as far as they came, or of its trailers. */
+  get fields(): readonly HttpField[] {
+    return this.#fields;
   }
 
   /** Takes bytes until the message is over, and no further. Throws what a handler throws. */
@@ -167,8 +178,9 @@ export class HttpParser {
       return { length, state: "ended" };
     }
     if (code === codes.pausedUpgrade) return { length, state: "upgraded" };
-    const defect = this.#defect ?? textAt(memory, call.llhttp_get_error_reason(this.#address));
-    return { length, state: { defect } };
+    const defect = textAt(memory, call.llhttp_get_error_reason(this.#address));
+    const type = code === codes.pausedHttp2 ? "http2" : "malformed";
+    return { length, state: this.#defect ?? { type, defect } };
   }
 
   /** Of a message's begin: empty lines before it are none of its own. */
@@ -193,9 +205,9 @@ export class HttpParser {
     this.#isWithinName = true;
     const field = this.#fields.at(-1);
     if (field !== undefined) field.name += this.#read(at, length);
-    const { fieldCount } = this.#limits;
+    const { fieldCount } = headLimits[this.#type];
     if (this.#fields.length <= fieldCount) return this.#count(length);
-    return this.#refuse(`more than ${fieldCount} header fields`);
+    return this.#refuse({ type: "too-large", defect: `more than ${fieldCount} header fields` });
   }
 
   onValue(at: number, length: number): number {
@@ -206,6 +218,11 @@ export class HttpParser {
   }
 
   onHead(isUpgrade: boolean, isKeptAlive: boolean): number {
+    // The parser knows RTSP and ICE, too.
+    const protocol = this.#type === "request" ? this.#line.split(" ").at(-1) : this.#line;
+    if (protocol?.startsWith("HTTP/1.") !== true) {
+      return this.#refuse({ type: "malformed", defect: "it is another protocol" });
+    }
     const { call, memory } = this.#library;
     const method = call.llhttp_get_method(this.#address);
     const head: HttpHead = {
@@ -266,12 +283,12 @@ export class HttpParser {
 
   #count(length: number): number {
     this.#headLength += length;
-    const { kilobytes } = this.#limits;
+    const { kilobytes } = headLimits[this.#type];
     if (this.#headLength <= kilobytes * 1_024) return 0;
-    return this.#refuse(`a head of more than ${kilobytes} KB`);
+    return this.#refuse({ type: "too-large", defect: `a head of more than ${kilobytes} KB` });
   }
 
-  #refuse(defect: string): number {
+  #refuse(defect: Defect): number {
     this.#defect = defect;
     return codes.user;
   }

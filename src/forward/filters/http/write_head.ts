@@ -79,6 +79,22 @@ export function writeAnswer(answer: OwnAnswer): Uint8Array<ArrayBuffer> {
   return whole;
 }
 
+/** What a client of HTTP/2 is told: a SETTINGS frame and GOAWAY (RFC 9113, sections 6.5 and 6.8). */
+export function writeHttp2Refusal(reason: string): Uint8Array<ArrayBuffer> {
+  const [settings, goAway, http11Required] = [4, 7, 0xd];
+  const words = new TextEncoder().encode(reason);
+  const bytes = new Uint8Array(9 + 9 + 8 + words.length);
+  const view = new DataView(bytes.buffer);
+  // Each frame: the length of its payload, its type, no flags, stream 0; no setting is said.
+  bytes[3] = settings;
+  view.setUint16(9 + 1, 8 + words.length);
+  bytes[9 + 3] = goAway;
+  // No stream was served.
+  view.setUint32(9 + 9 + 4, http11Required);
+  bytes.set(words, 9 + 9 + 8);
+  return bytes;
+}
+
 const titles = new Map([
   [400, "Bad Request"],
   [403, "Forbidden"],

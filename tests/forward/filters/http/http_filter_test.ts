@@ -384,6 +384,39 @@ Deno.test("after WebSocket is agreed on all bytes pass", () =>
     equal(await stage.hear(), "\x01\x02");
   }));
 
+Deno.test("a client of HTTP/2 is told in its own frames that only HTTP/1.1 passes", () =>
+  onStage(everything, async (stage) => {
+    await stage.say("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0");
+    const reason = "HTTP/2 does not pass here, HTTP/1.1 does";
+    const debug = `${reason} (rule the rule)`;
+    const settings = "\0\0\0\x04\0\0\0\0\0";
+    const goAway = `\0\0${String.fromCharCode(8 + debug.length)}\x07\0\0\0\0\0`;
+    equal(await stage.hear(), `${settings}${goAway}\0\0\0\0\0\0\0\x0d${debug}`);
+    equal(await stage.hear(), null);
+    deepEqual([stage.judged, stage.refusals], [["-PRI *"], [reason]]);
+  }));
+
+const badRequests: Readonly<Record<string, [fields: string, status: number]>> = {
+  "a field too many": ["X: y\r\n".repeat(129), 431],
+  "a head of 17 KB": [`X: ${"x".repeat(17_000)}\r\n`, 431],
+  "a field without a name": [": y\r\n", 400],
+  "two hosts": ["Host: b\r\n", 400],
+};
+for (const [name, [fields, status]] of Object.entries(badRequests)) {
+  Deno.test(`a client that sends ${name} is told ${status} in the way that it asks for`, async () => {
+    const head = (method: string) =>
+      `${method} / HTTP/1.1\r\nHost: a\r\nAccept: application/json\r\n${fields}\r\n`;
+    await onStage(everything, async (stage) => {
+      await stage.say(head("GET"));
+      match(await stage.hear() ?? "", new RegExp(`^HTTP/1.1 ${status} .*\\{"error":"`, "s"));
+    });
+    await onStage(everything, async (stage) => {
+      await stage.say(head("HEAD"));
+      match(await stage.hear() ?? "", new RegExp(`^HTTP/1.1 ${status} .*\r\n\r\n$`, "s"));
+    });
+  });
+}
+
 Deno.test("other upgrades are left out, and a refused WebSocket is HTTP still", () =>
   onStage(everything, async (stage) => {
     await stage.say(
@@ -408,7 +441,7 @@ for (const [name, text] of Object.entries(smuggledRequests)) {
       await stage.say(text).catch(() => {});
       const complete = stage.told.split("\r\n\r\n0\r\n\r\n");
       ok(!stage.told.includes("GET") && complete.length === 1, stage.told);
-      match(await stage.hear() ?? "", /^HTTP\/1\.1 (4\d\d|50[15]) /);
+      match(await stage.hear() ?? "", /^HTTP\/1\.1 (4\d\d|50[15]) |HTTP\/2 does not pass here/);
       equal(await stage.hear(), null);
     }));
 }
@@ -500,6 +533,7 @@ const strangeAnswers: Readonly<Record<string, [answer: string, reason: RegExp]>>
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
     /what is no valid HTTP\/1\.1: /,
   ],
+  "an answer of another protocol": ["RTSP/1.0 200 OK\r\n\r\n", /what is no valid HTTP\/1\.1: /],
   "many fields": [
     `HTTP/1.1 200 OK\r\n${"X: y\r\n".repeat(513)}\r\n`,
     /more than 512 header fields/,

@@ -50,6 +50,9 @@ export const smuggledRequests: Readonly<Record<string, string>> = {
   "an oversize field": `GET / HTTP/1.1\r\nHost: a\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
   "many fields": `GET / HTTP/1.1\r\nHost: a\r\n${"X: y\r\n".repeat(200)}\r\n`,
   "HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+  "RTSP": "GET /r RTSP/1.0\r\nHost: a\r\n\r\n",
+  "RTSP's own method": "DESCRIBE /x RTSP/1.0\r\nHost: a\r\n\r\n",
+  "ICE": "SOURCE /x ICE/1.0\r\nHost: a\r\n\r\n",
   "HTTP/0.9": "GET / HTTP/0.9\r\n\r\n",
   "TLS": "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
 };
