@@ -62,6 +62,8 @@ export interface Pace {
    * Where it may not, nothing is counted. Another is offered when this is answered.
    */
   offer(direction: FlowDirection, length: number): boolean | Promise<boolean>;
+  /** As {@link spend}, for those of the bytes that a limit has left: resolves with how many. */
+  spendSome(direction: FlowDirection, length: number): Promise<number>;
   /** Nothing will be moved any more: what waits rejects, and so does all that comes. */
   stop(): void;
 }

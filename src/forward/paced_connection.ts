@@ -14,6 +14,8 @@ class PacedConnection implements Connection {
   readonly remote: string;
   readonly #connection: Connection;
   readonly #pace: Pace;
+  /** What was read, and may not pass yet or never. */
+  #kept: Uint8Array = new Uint8Array();
 
   constructor(connection: Connection, pace: Pace) {
     this.#connection = connection;
@@ -23,15 +25,20 @@ class PacedConnection implements Connection {
 
   /** What was read is handed on when it may pass; meanwhile no more is read. */
   async read(buffer: Uint8Array): Promise<number | null> {
-    const count = await this.#connection.read(buffer.subarray(0, this.#pace.sliceLength));
-    if (count !== null) await this.#pace.spend("down", count);
-    return count;
+    const slice = buffer.subarray(0, this.#pace.sliceLength);
+    const isKept = this.#kept.length > 0;
+    const count = isKept ? this.#readKept(slice) : await this.#connection.read(slice);
+    if (count === null) return null;
+    const passed = await this.#pace.spendSome("down", count);
+    if (isKept) this.#kept = this.#kept.subarray(passed);
+    else if (passed < count) this.#kept = slice.slice(passed, count);
+    return passed;
   }
 
   async write(bytes: Uint8Array): Promise<void> {
     for (let start = 0; start < bytes.length;) {
-      const end = Math.min(start + this.#pace.sliceLength, bytes.length);
-      await this.#pace.spend("up", end - start);
+      const length = Math.min(this.#pace.sliceLength, bytes.length - start);
+      const end = start + await this.#pace.spendSome("up", length);
       await this.#connection.write(bytes.subarray(start, end));
       start = end;
     }
@@ -53,5 +60,11 @@ class PacedConnection implements Connection {
   close(): void {
     this.#pace.stop();
     this.#connection.close();
+  }
+
+  #readKept(buffer: Uint8Array): number {
+    const bytes = this.#kept.subarray(0, buffer.length);
+    buffer.set(bytes);
+    return bytes.length;
   }
 }

@@ -110,6 +110,16 @@ export class Admitted implements Grant, LaneOwner {
     }
   }
 
+  countSome(length: number): number {
+    if (!this.#isCounted) return length;
+    const left = Math.min(
+      ...this.#allotments.map(({ limits: { bytes = Infinity }, usedLength }) => bytes - usedLength),
+    );
+    const part = left > 0 ? Math.min(length, left) : length;
+    this.count(part);
+    return part;
+  }
+
   /** It is no longer allowed. */
   end(reason: string): void {
     if (this.endReason !== undefined || this.#isReleased) return;

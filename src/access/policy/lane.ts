@@ -15,6 +15,8 @@ export interface LaneOwner {
   readonly endReason: string | undefined;
   /** So many bytes are to be moved. Throws where they may not. */
   count(length: number): void;
+  /** As {@link count}, for those of the bytes that a limit has left: how many. */
+  countSome(length: number): number;
   /** The lane is not used any more. */
   handleStopped(lane: Lane): void;
 }
@@ -40,10 +42,14 @@ export class Lane implements Pace {
   async spend(direction: FlowDirection, length: number): Promise<void> {
     this.#refuseWhenOver();
     this.#owner.count(length);
-    for (const flow of this.#flows[direction].values()) {
-      await flow.spend(length);
-      this.#refuseWhenOver();
-    }
+    await this.#pass(direction, length);
+  }
+
+  async spendSome(direction: FlowDirection, length: number): Promise<number> {
+    this.#refuseWhenOver();
+    const part = this.#owner.countSome(length);
+    await this.#pass(direction, part);
+    return part;
   }
 
   offer(direction: FlowDirection, length: number): boolean | Promise<boolean> {
@@ -92,6 +98,13 @@ export class Lane implements Pace {
       return true;
     } catch {
       return false;
+    }
+  }
+
+  async #pass(direction: FlowDirection, length: number): Promise<void> {
+    for (const flow of this.#flows[direction].values()) {
+      await flow.spend(length);
+      this.#refuseWhenOver();
     }
   }
 
