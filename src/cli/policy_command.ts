@@ -1,12 +1,21 @@
 /** `aetherport policy`: checks policies, tries them out and shows one. */
 import { Command } from "commander";
 import type { Decision, Policy } from "../access/policy/policy.ts";
-import { parseCases, type Trial, type TrialCase, tryOut } from "../access/policy/trial.ts";
+import { isSerial } from "../access/policy/revocation.ts";
+import {
+  isTrialRequest,
+  parseCases,
+  readTrialAddress,
+  readTrialField,
+  type Trial,
+  type TrialCase,
+  type TrialField,
+  tryOut,
+} from "../access/policy/trial.ts";
 import { BadInput } from "../bad_input.ts";
 import { refusalOfRequest } from "../forward/filters/http/judge_request.ts";
-import type { HttpField } from "../forward/filters/http/llhttp.ts";
 import { hostAddresses } from "../link/host_addresses.ts";
-import { canonicalAddress, SpecError } from "../socket/endpoint.ts";
+import { SpecError } from "../socket/endpoint.ts";
 import { examplePolicy } from "./example_policy.ts";
 import { readPolicyFile, readText } from "./node_access.ts";
 
@@ -22,9 +31,6 @@ type Context = Required<PolicyCommandOptions>;
 interface TestFlags extends Omit<Trial, "target"> {
   readonly target?: string;
   readonly at?: number;
-  /** A request in the stream: method and target. */
-  readonly http?: string;
-  readonly header?: HttpField[];
   readonly expect?: string;
   readonly json?: boolean;
 }
@@ -98,7 +104,7 @@ function testCommand(context: Context): Command {
     .option("--label <key=value>", "a label of the peer; repeatable", addLabel)
     .option("--ca <name or fingerprint>", "the authority that vouches for the peer")
     .option("--key <key id>", "the peer's key id")
-    .option("--serial <number>", "the serial number of the peer's certificate")
+    .option("--serial <number>", "the serial number of the peer's certificate", parseSerial)
     .option(
       "--target <target>",
       "host:port, host:port/udp, unix:/path, exec:name, " +
@@ -127,10 +133,10 @@ function printTrial(policy: Policy, flags: TestFlags, { printResult, now }: Cont
   if (target === undefined) {
     throw new BadInput("policy test needs --target host:port, or --expect with a file of cases");
   }
-  const decision = withRequest(
-    decide(policy, { ...flags, target }, flags.at ?? now()),
-    { ...flags, target },
-  );
+  if (flags.header !== undefined && flags.http === undefined) {
+    throw new BadInput("--header needs --http, whose field it is");
+  }
+  const decision = decide(policy, { ...flags, target }, flags.at ?? now());
   printResult(flags.json ? JSON.stringify(jsonOf(decision)) : describe(decision));
 }
 
@@ -160,7 +166,7 @@ async function runCases(
 
 function decide(policy: Policy, trial: Trial, now: number): Decision {
   try {
-    return tryOut(policy, trial, { now, ownAddresses: hostAddresses() });
+    return withRequest(tryOut(policy, trial, { now, ownAddresses: hostAddresses() }), trial);
   } catch (error) {
     if (!(error instanceof SpecError)) throw error;
     throw new BadInput(`--target ${JSON.stringify(trial.target)}: ${error.message}`);
@@ -170,7 +176,7 @@ function decide(policy: Policy, trial: Trial, now: number): Decision {
 /** The verdict on a request within a stream that is allowed. */
 function withRequest(
   decision: Decision,
-  { http: line, header: fields = [], target }: TestFlags & { readonly target: string },
+  { http: line, header: fields = [], target }: Trial,
 ): Decision {
   if (line === undefined || !decision.isAllowed || decision.content === undefined) return decision;
   const { rule = "", content } = decision;
@@ -215,25 +221,33 @@ function addLabel(text: string, labels: Record<string, string> = {}): Record<str
 }
 
 function parseRequest(text: string): string {
-  if (/^[A-Z]+ \S+$/.test(text)) return text;
+  if (isTrialRequest(text)) return text;
   throw new BadInput(`--http ${JSON.stringify(text)} is not a method and a path ('GET /')`);
 }
 
-function addField(text: string, fields: HttpField[] = []): HttpField[] {
-  const [, name, value = ""] = /^([^:\s]+):\s*(.*?)\s*$/.exec(text) ?? [];
-  if (name !== undefined) return [...fields, { name, value }];
+function addField(text: string, fields: readonly TrialField[] = []): readonly TrialField[] {
+  const field = readTrialField(text);
+  if (field !== undefined) return [...fields, field];
   throw new BadInput(`--header ${JSON.stringify(text)} is not "name: value"`);
 }
 
 function parseAddressFlag(text: string): string {
-  const address = canonicalAddress(text.replace(/^\[(.*)\]$/, "$1"));
+  const address = readTrialAddress(text);
   if (address !== undefined) return address;
   throw new BadInput(`--address ${JSON.stringify(text)} is not an address`);
 }
 
+function parseSerial(text: string): string {
+  if (isSerial(text)) return text;
+  throw new BadInput(`--serial ${JSON.stringify(text)} is not a number in hexadecimal`);
+}
+
 function parseTime(text: string): number {
-  const time = /(Z|[+-]\d\d:\d\d)$/.test(text) ? Date.parse(text) : NaN;
-  if (!Number.isNaN(time)) return time;
+  const [, day = ""] = /^(\d{4}-\d\d-\d\d)[T ].*(?:Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  const [time, start] = [Date.parse(text), new Date(Date.parse(day))];
+  // The 30th of February would be the 2nd of March.
+  const isDay = !Number.isNaN(time) && day !== "" && start.toISOString().startsWith(day);
+  if (isDay) return time;
   throw new BadInput(
     `--at ${JSON.stringify(text)} is not a time with its offset (2026-11-27T09:00:00+01:00)`,
   );

@@ -74,6 +74,9 @@ Deno.test("what is wrong is bad input: in a file, in a flag, in a case", async (
       /cases\.toml, line 1: case 1, expect: expected/,
     ],
     [["test", "good.toml", "--expect", "cases2.toml"], /cases2\.toml, line 2: case 1, target: exp/],
+    [["test", "good.toml", "--target", "x:80", "--at", "2026-02-31T12:00:00Z"], /--at "2026-02-31/],
+    [["test", "good.toml", "--target", "x:80", "--serial", "zz"], /--serial "zz" is not/],
+    [["test", "good.toml", "--target", "x:80", "--header", "a: b"], /--header needs --http/],
     [["tset"], /there is no "policy tset"/],
   ];
   for (const [words, problem] of bad) {
@@ -82,6 +85,45 @@ Deno.test("what is wrong is bad input: in a file, in a flag, in a case", async (
       return error instanceof BadInput;
     });
   }
+});
+
+Deno.test("what flags refuse is refused in a file of cases, with line and key", async () => {
+  await using folder = new PolicyFolder();
+  await folder.write("policy.toml", '[revoked]\nserial = "1"\n[[rule]]\naction = "allow"\n');
+  const rows: [line: string, problem: RegExp][] = [
+    ['address = "banana"', /line 4: case 1, address: expected an address, found "banana"/],
+    ['serial = "zz"', /line 4: case 1, serial: expected a number in hexadecimal, found "zz"/],
+    ["at = 2026-11-23", /line 4: case 1, at: expected a date and time with its offset/],
+    ["at = 09:00:00", /line 4: case 1, at: expected a date and time with its offset/],
+    ["at = 2026-11-23T09:00:00", /line 4: .* with its offset, found "2026-11-23T09:00:00.000"/],
+    ['http = "get"', /line 4: case 1, http: expected a method and a path, found "get"/],
+    ['header = ["a: b", "c"]\nhttp = "GET /"', /case 1, header: expected a field .*found "c"/],
+    ['header = "a: b"', /line 4: case 1, header: expected the key http beside it/],
+  ];
+  const read = () => folder.run("test", "policy.toml", "--expect", "cases.toml");
+  for (const [line, problem] of rows) {
+    await folder.write("cases.toml", `[[case]]\ntarget = "x:80"\nexpect = "deny"\n${line}\n`);
+    await rejects(read(), (error) => {
+      match(`${error}`, problem);
+      return error instanceof BadInput;
+    });
+  }
+  await folder.write("cases.toml", "case = []\n");
+  await rejects(read(), /line 1: case: expected tables that begin with \[\[case\]\]/);
+});
+
+Deno.test("a file of cases has requests in the stream, too", async () => {
+  await using folder = new PolicyFolder();
+  await writeReadmePolicies(folder);
+  const start = '[[case]]\ntarget = "localhost:3000"\n';
+  await folder.write(
+    "cases.toml",
+    `${start}http = "GET /"\nheader = ["Accept: */*", "Host: x"]\nexpect = "allow"\n` +
+      `${start}http = "GET /"\nheader = "Host: a b"\nexpect = "deny"\n` +
+      `${start}http = "POST /"\nexpect = "deny"\nrule = "look, not touch"\n`,
+  );
+  const at = "3 of 3 cases are as expected";
+  equal(await folder.run("test", "share.toml", "--expect", "cases.toml"), at);
 });
 
 Deno.test("a verdict is told with its rule, as text and as JSON", async () => {

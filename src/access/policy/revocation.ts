@@ -16,10 +16,14 @@ export function revocationOf(
     (peer.serialNumber !== undefined && serials.has(canonicalSerial(peer.serialNumber)));
 }
 
+/** Whether a text is a serial number in hexadecimal. */
+export function isSerial(text: string): boolean {
+  return /^[0-9A-F]+$/i.test(text.replaceAll(":", ""));
+}
+
 /** Upper case, without colons and leading zeros. */
 function canonicalSerial(text: string): string {
-  const digits = text.replaceAll(":", "").toUpperCase();
-  if (/^[0-9A-F]+$/.test(digits)) return digits.replace(/^0+(?=.)/, "");
+  if (isSerial(text)) return text.replaceAll(":", "").toUpperCase().replace(/^0+(?=.)/, "");
   const expected = 'a serial number in hexadecimal, as "aetherport cert show" prints it';
   throw new ValueDefect(["revoked", "serial"], expected, JSON.stringify(text));
 }
