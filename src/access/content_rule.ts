@@ -3,7 +3,7 @@
 /** `[rule.http]`: all that is named has to hold. */
 export interface HttpRule {
   readonly methods?: readonly string[];
-  /** `*` stands for anything within a label. A port in the request is not looked at. */
+  /** `*` stands for anything within a label. Of a request's host, its port and a last dot do not count. */
   readonly hosts?: readonly string[];
   /** `*` stands for anything but a slash, `**` for anything. */
   readonly paths?: readonly string[];

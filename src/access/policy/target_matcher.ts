@@ -137,7 +137,7 @@ function readHost(text: string, path: KeyPath): Host {
   if (range !== undefined) return { ranges: [range] };
   const isPattern = /^[\w.*-]+$/.test(text) && !/^[\d.*]*\d[\d.*]*$/.test(text);
   if (!isPattern && text !== "*") throw hostDefect(text, path);
-  if (text.includes("*")) return { name: lower(text) };
+  if (text.includes("*")) return { name: lower(text).replace(/\.$/, "") };
   try {
     return { name: parseHost({ text, column: 1 }) };
   } catch (error) {

@@ -42,6 +42,12 @@ const allowTable: [body: string, trial: Trial, expected: "allow" | "none"][] = [
   ['target.host = "web.example.org"', web, "allow"],
   ['target.host = "WEB.example.ORG."', web, "allow"],
   ['target.host = "*.example.org"', web, "allow"],
+  ['target.host = "*.Example.org."', web, "allow"],
+  [
+    'target.host = "*.example.org"',
+    { target: "a.b.example.org:443", address: "203.0.113.7" },
+    "allow",
+  ],
   ['target.host = "*.example.org"', { target: "example.org:443", address: "203.0.113.7" }, "none"],
   ['target.host = "*.example.org"', { target: "203.0.113.7:443" }, "none"],
   ['target.host = "web.example.org"', { target: "203.0.113.7:443" }, "none"],

@@ -27,7 +27,7 @@ export class HttpJudge {
   refusalOf(request: HttpRequest): string | undefined {
     const { method, path, host, body, fields } = request;
     if (this.#methods?.has(method) === false) return `${method} is not allowed`;
-    const hostName = host.replace(/:\d+$/, "");
+    const hostName = host.replace(/\.?(:\d+)?$/, "");
     if (this.#hosts?.some((isMeant) => isMeant(hostName)) === false) {
       return "this host is not allowed";
     }

@@ -475,6 +475,9 @@ Deno.test("hosts, fields and lengths are matched", async () => {
   const outcomes: [head: string, status: number][] = [
     ["GET / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: k-1", 200],
     ["GET / HTTP/1.1\r\nHost: A.Example.org:81\r\nX-Key: k-1", 200],
+    ["GET / HTTP/1.1\r\nHost: a.example.org.\r\nX-Key: k-1", 200],
+    ["GET / HTTP/1.1\r\nHost: a.example.org.:81\r\nX-Key: k-1", 200],
+    ["GET / HTTP/1.1\r\nHost: a.example.org..\r\nX-Key: k-1", 403],
     ["GET / HTTP/1.1\r\nHost: a.b.example.org\r\nX-Key: k-1", 403],
     ["GET / HTTP/1.1\r\nHost: example.org\r\nX-Key: k-1", 403],
     ["GET / HTTP/1.1\r\nHost: a.example.org\r\nX-Key: j-1", 403],
