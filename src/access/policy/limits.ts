@@ -34,6 +34,9 @@ export function limitsOf(limit: NonNullable<RuleDocument["limit"]>, path: KeyPat
   if (Object.keys(limit).length === 0) {
     throw new ValueDefect(path, "a table with at least one limit", "none");
   }
+  if (isTable && Object.keys(rate).length === 0) {
+    throw new ValueDefect(ratePath, "a table with up, down or both", "none");
+  }
   return {
     connections: limit.connections,
     opensPerSecond: limit["opens-per-second"],

@@ -78,6 +78,25 @@ function refuseVainParts({ action, limit, ...rule }: RuleDocument, path: KeyPath
   if (action !== "allow" && content !== undefined) {
     throw new ValueDefect([...path, content], "it only in a rule that allows", "it in another");
   }
+  const { network, target = {} } = rule;
+  const hasStream = network === undefined ? kinds(target).some(isStream) : network.includes("tcp");
+  if (content !== undefined && !hasStream) {
+    throw new ValueDefect([...path, content], "it only in a rule about streams", "it in another");
+  }
+  if (network !== undefined && !kinds(target).includes("host")) {
+    throw new ValueDefect([...path, "network"], "it only in a rule about hosts", "it in another");
+  }
+}
+
+/** What a target names; hosts, where it is of no other kind. */
+function kinds({ host, unix, exec, listen, bench }: NonNullable<RuleDocument["target"]>): string[] {
+  const others = Object.entries({ unix, exec, listen, bench });
+  const named = others.flatMap(([kind, value]) => value === undefined ? [] : [kind]);
+  return host !== undefined || named.length === 0 ? ["host", ...named] : named;
+}
+
+function isStream(kind: string): boolean {
+  return kind === "host" || kind === "unix" || kind === "exec";
 }
 
 function readCondition(

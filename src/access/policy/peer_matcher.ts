@@ -39,6 +39,10 @@ export function peerMatcherOf(
   { name, label, ca, key, pasted }: NonNullable<RuleDocument["peer"]>,
   path: KeyPath,
 ): PeerMatcher {
+  const isCertified = [name, label, ca, key].some((each) => each !== undefined);
+  if (pasted === true && isCertified) {
+    throw new ValueDefect([...path, "pasted"], "it without what certificates say", "both");
+  }
   const matchers: PeerMatcher[] = [];
   if (name !== undefined) {
     const matches = matcherOfPatterns(name);

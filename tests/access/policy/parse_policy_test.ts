@@ -80,6 +80,42 @@ const faults: [text: string, line: number, key: string, expected: string][] = [
   ['[[rule]]\naction = "limit"\n', 1, "rule 1", "the key limit"],
   ['[[rule]]\naction = "deny"\nlimit.bytes = 1\n', 3, "rule 1, limit", "no limit in a rule"],
   ['[[rule]]\naction = "deny"\nhttp.methods = "GET"\n', 3, "rule 1, http", "only in a rule that"],
+  ...[
+    ['hosts = "app.test:8080"', "hosts", "without a port"],
+    ['hosts = "bücher.example"', "hosts", "a host such as"],
+    ['hosts = "."', "hosts", "a host such as"],
+    ['paths = "/x?y=1"', "paths", "without its query"],
+    ['paths = ["/", "x"]', "paths", "from its first slash on"],
+    ['paths = "/ü"', "paths", "in ASCII"],
+    ['paths = "/a%20b"', "paths", "decoded"],
+    ['paths = "/a/../b"', "paths", "a path such as"],
+    ['paths = "/a//b"', "paths", "a path such as"],
+    ['methods = ["GET", "CONNECT"]', "methods", "and not CONNECT"],
+    ['methods = "*"', "methods", "a method such as"],
+    ['methods = "GET POST"', "methods", "a method such as"],
+    ['headers = { "a b" = "*" }', "headers.a b", "a header field that a rule sees"],
+    ['headers = { Host = "*" }', "headers.Host", "a header field that a rule sees"],
+    ['headers = { keep-alive = "*" }', "headers.keep-alive", "a header field that a rule sees"],
+    ['remove-headers = ["x:y"]', "remove-headers", "a header field that a rule sees"],
+    ['remove-headers = "Transfer_Encoding"', "remove-headers", "a header field that a rule sees"],
+    ['set-headers = { Content_Length = "0" }', "set-headers.Content_Length", "that a rule may set"],
+    ['set-headers = { connection = "x" }', "set-headers.connection", "that a rule may set"],
+    ["max-body = -1", "max-body", "bytes, at least 1"],
+  ].map(([line, key, expected]): typeof faults[number] => [
+    `${allow}[rule.http]\n${line}\n`,
+    ...[4, `rule 1, http.${key}`, `${expected}`] as const,
+  ]),
+  [`${allow}tls.sni = "app.test:443"\n`, 3, "rule 1, tls.sni", "a name such as"],
+  [`${allow}peer = { pasted = true, name = "a" }\n`, 3, "rule 1, peer.pasted", "it without what"],
+  [
+    `${allow}limit.bytes-per-second = {}\n`,
+    3,
+    "rule 1, limit.bytes-per-second",
+    "up, down or both",
+  ],
+  [`${allow}target.listen = "*"\nprotocol = "ssh"\n`, 4, "rule 1, protocol", "about streams"],
+  [`${allow}network = "udp"\nprotocol = "ssh"\n`, 4, "rule 1, protocol", "about streams"],
+  [`${allow}target.exec = "x"\nnetwork = "tcp"\n`, 4, "rule 1, network", "about hosts"],
   ['[revoked]\nserial = "xyz"\n', 2, "revoked.serial", "a serial number in hexadecimal"],
   ['[revoked]\n\nkey = "xyz"\n', 3, "revoked.key", "a key id"],
 ];
@@ -130,7 +166,7 @@ Deno.test("filters of HTTP and TLS are read as data", async () => {
         methods: ["GET", "HEAD"],
         hosts: ["app.internal"],
         paths: ["/", "/static/*"],
-        headers: { accept: ["text/html", "*"] },
+        headers: { accept: ["*", "text/html"] },
         maxBodyLength: 1_000_000,
         setHeaders: { "X-From": "outside" },
         removeHeaders: ["cookie"],
@@ -139,6 +175,46 @@ Deno.test("filters of HTTP and TLS are read as data", async () => {
     { protocol: "tls", tls: { sni: ["app.internal"], alpn: ["h2"] } },
     { protocol: "ssh" },
   ]);
+});
+
+Deno.test("rules about content that mean the same are the same", async () => {
+  const { rules: [one, other, tls, otherTls] } = await policyOf(`
+    [[rule]]
+    action = "allow"
+    http = { methods = ["GET", "HEAD"], hosts = ["a.example", "b.example"], paths = ["/a", "/b"] }
+    [[rule]]
+    action = "allow"
+    http = { paths = ["/b", "/a"], hosts = ["B.example.", "a.example"], methods = ["head", "GET"] }
+    [[rule]]
+    action = "allow"
+    tls = { sni = ["a.example", "b.example"], alpn = ["h2", "http/1.1"] }
+    [[rule]]
+    action = "allow"
+    tls = { sni = ["b.example", "A.example."], alpn = ["http/1.1", "h2"] }`);
+  deepEqual(one?.content, other?.content);
+  deepEqual(tls?.content, otherTls?.content);
+});
+
+Deno.test("what rules about content may name is read", async () => {
+  const { rules: [rule] } = await policyOf(`
+    [[rule]]
+    action = "allow"
+    [rule.http]
+    methods = ["m-search"]
+    hosts = ["*.example.org", "[::1]", "*"]
+    paths = ["**", "/a b/*", "/~x/(1)/**"]
+    headers = { X_Api-Key = "*" }
+    max-body = 0`);
+  deepEqual(rule?.content, {
+    protocol: "http",
+    http: {
+      methods: ["M-SEARCH"],
+      hosts: ["*", "*.example.org", "[::1]"],
+      paths: ["**", "/a b/*", "/~x/(1)/**"],
+      headers: { "X_Api-Key": ["*"] },
+      maxBodyLength: 0,
+    },
+  });
 });
 
 Deno.test("no text does anything but parse or be refused in one line", async () => {
