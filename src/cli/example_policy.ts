@@ -7,6 +7,7 @@ export const examplePolicy =
 [revoked]
 serial = ["3A5F00C1"]
 name = ["old-laptop", "guest-*"]
+key = "6jyriazonnd5gjogl44clleck7fcw3xqky5xkvqpspqi2h3xn62q"
 
 # A rule with the action "limit" decides nothing: its limits hold for what a rule below allows.
 [[rule]]
@@ -35,6 +36,38 @@ name = "the web server here"
 action = "allow"
 target = { host = "localhost", port = 80 }
 limit = { bytes-per-second = { up = "100 kB", down = "2 MB" } }
+
+# Whoever has pasted a text, without a certificate: each request is judged by itself. In hosts * is
+# anything within one label, in paths anything but a slash, and ** anything.
+[[rule]]
+name = "look, not touch"
+action = "allow"
+peer = { pasted = true }
+target = { host = "localhost", port = 3000 }
+time = { from = 2026-11-23, until = 2030-12-31T18:00:00+01:00 }
+[rule.http]
+methods = ["GET", "HEAD"]
+hosts = ["localhost", "*.example.org"]
+paths = ["/", "/static/**"]
+headers = { accept-language = ["de*", "en*"] }
+max-body = 0
+set-headers = { X-From = "outside" }
+remove-headers = ["cookie", "authorization"]
+
+# TLS, by the name and the protocols that a client asks for; the encryption is left alone.
+[[rule]]
+name = "the registry"
+action = "allow"
+target = { host = "registry.example.org", port = 443 }
+tls = { sni = "*.example.org", alpn = ["h2", "http/1.1"] }
+
+# Nothing but SSH ("http" and "tls" insist on those), for the owner of one key.
+[[rule]]
+name = "ssh for one key"
+action = "allow"
+peer = { key = "q4vecfytmix77uidu3jil55ixnszadpklldwq6vuzzonhpo2txpa" }
+target = { host = "10.0.0.0/8", port = 22 }
+protocol = "ssh"
 
 # An expression (CEL) over peer.name, peer.key, peer.labels, peer.cas, peer.pasted; target.kind,
 # target.text, target.host, target.address, target.port, target.path, target.command; time.date,

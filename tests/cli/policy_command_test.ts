@@ -52,7 +52,7 @@ Deno.test("the example is a good policy", async () => {
   await using folder = new PolicyFolder();
   equal(await folder.run("example"), examplePolicy.trimEnd());
   await folder.write("policy.toml", await folder.run("example"));
-  match(await folder.run("check", "policy.toml"), /policy\.toml is good: 6 rules$/);
+  match(await folder.run("check", "policy.toml"), /policy\.toml is good: 9 rules$/);
 });
 
 Deno.test("what is wrong is bad input: in a file, in a flag, in a case", async () => {

@@ -1,6 +1,8 @@
 import { deepEqual, equal, ok, rejects } from "node:assert/strict";
 import fc from "fast-check";
+import { parse } from "smol-toml";
 import { parsePolicy } from "../../../src/access/policy/parse_policy.ts";
+import { policySchema } from "../../../src/access/policy/schema.ts";
 import { BadInput } from "../../../src/bad_input.ts";
 import { examplePolicy } from "../../../src/cli/example_policy.ts";
 import { policyOf } from "../../fakes/policies.ts";
@@ -133,9 +135,35 @@ Deno.test("what is wrong is told in one line: file, line, key, and what was expe
   }
 });
 
-Deno.test("the example is a good policy, and uses every key but those of filters", async () => {
+/** The keys of a table's schema, with those of the tables in it, as `rule.peer.name`. */
+function keysOf(schema: unknown, path: readonly string[] = []): string[] {
+  if (typeof schema !== "object" || schema === null) return [];
+  const { entries, wrapped, item, options } = schema as Partial<Record<string, unknown>>;
+  const tables = Object.entries(entries ?? {}).flatMap(([key, value]) => {
+    const inner = [...path, key];
+    return [inner.join("."), ...keysOf(value, inner)];
+  });
+  const others = [wrapped, item, ...Array.isArray(options) ? options : []];
+  return [...tables, ...others.flatMap((other) => keysOf(other, path))];
+}
+
+/** The keys that a document has, with those of the tables in it. */
+function keysIn(value: unknown, path: readonly string[] = []): string[] {
+  if (Array.isArray(value)) return value.flatMap((one) => keysIn(one, path));
+  if (typeof value !== "object" || value === null || value instanceof Date) return [];
+  return Object.entries(value).flatMap(([key, one]) => {
+    const inner = [...path, key];
+    return [inner.join("."), ...keysIn(one, inner)];
+  });
+}
+
+Deno.test("the example is a good policy, and uses every key", async () => {
   const { rules } = await policyOf(examplePolicy);
-  equal(rules.length, 6);
+  equal(rules.length, 9);
+  const keys = new Set(keysOf(policySchema));
+  ok(keys.has("rule.limit.bytes-per-second.up") && keys.has("rule.http.max-body"));
+  const used = new Set(keysIn(parse(examplePolicy)));
+  deepEqual([...keys].filter((key) => !used.has(key)), []);
 });
 
 Deno.test("filters of HTTP and TLS are read as data", async () => {
