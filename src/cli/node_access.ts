@@ -14,6 +14,9 @@ import type { ProxyOptions } from "./proxy_command.ts";
 
 const log = getLogger(["aetherport", "cli"]);
 
+/** Permissions to write a file. */
+const [groupWriteBit, othersWriteBit] = [0o020, 0o002];
+
 /** What of the options says who may reach what. */
 export type RuleOptions = Pick<ProxyOptions, "allows" | "policyPath" | "auditLogPath">;
 
@@ -46,8 +49,12 @@ async function openControl(
   const { systemClock } = await import("../access/policy/clock.ts");
   const { emptyPolicy } = await import("../access/policy/policy.ts");
   const audit = auditLogPath === undefined ? undefined : new AuditLog(auditLogPath);
-  const readPolicy = () =>
-    policyPath === undefined ? Promise.resolve(emptyPolicy) : readPolicyFile(policyPath);
+  const readPolicy = async () => {
+    if (policyPath === undefined) return emptyPolicy;
+    const policy = await readPolicyFile(policyPath);
+    await warnOfWriters(policyPath);
+    return policy;
+  };
   const policy = new NewestRead(await readPolicy(), readPolicy);
   let rules = new AllowList(allows);
   const access = new AccessControl({
@@ -78,6 +85,17 @@ async function openControl(
 export async function readPolicyFile(file: string): Promise<Policy> {
   const { parsePolicy } = await import("../access/policy/parse_policy.ts");
   return await parsePolicy({ text: await readText(file), file });
+}
+
+/** Whoever may write a policy says what it allows. */
+async function warnOfWriters(file: string): Promise<void> {
+  const { mode, gid } = await Deno.stat(file);
+  // A group of one's own is mostly oneself.
+  const bits = gid === Deno.gid() ? othersWriteBit : othersWriteBit | groupWriteBit;
+  if (((mode ?? 0) & bits) === 0) return;
+  log.warn("other users can write the policy {file}: take that from them (chmod go-w)", {
+    ...{ event: "policy-writable", file },
+  });
 }
 
 /** Reads a file that the user has named. Throws {@link BadInput}. */

@@ -1,6 +1,7 @@
 import { equal } from "node:assert/strict";
 import { parseTarget } from "../../src/access/target.ts";
 import { openAccess } from "../../src/cli/node_access.ts";
+import { LogRecorder } from "../fakes/log_recorder.ts";
 import { certifiedPeer } from "../fakes/policies.ts";
 
 const all = '[[rule]]\naction = "allow"\n';
@@ -21,5 +22,21 @@ Deno.test("a policy that was read later is not replaced by one that was read bef
   equal(isAllowed(), false);
   putInForce();
   equal(isAllowed(), false);
+  await Deno.remove(policyPath);
+});
+
+Deno.test("a policy that others can write is warned of", {
+  ignore: Deno.build.os === "windows",
+}, async () => {
+  const policyPath = await Deno.makeTempFile();
+  await Deno.writeTextFile(policyPath, all);
+  const log = await LogRecorder.start();
+  const warningsAt = async (mode: number) => {
+    await Deno.chmod(policyPath, mode);
+    await openAccess({ allows: [], policyPath, auditLogPath: undefined });
+    return log.of("policy-writable").length;
+  };
+  equal(await warningsAt(0o644), 0);
+  equal(await warningsAt(0o666), 1);
   await Deno.remove(policyPath);
 });
