@@ -40,7 +40,7 @@ export class DatagramBatch {
     const length = end - start;
     const isNext = route === this.#route && length <= this.#segmentLength && length > 0 &&
       this.#end + length <= blockLength;
-    if (!isNext) this.#flush();
+    if (!isNext) this.flush();
     if (length === 0 || length > blockLength) {
       route.socket.send(bytes, start, end, length, route.destination);
       return;
@@ -50,7 +50,18 @@ export class DatagramBatch {
     copyBytes(bytes, start, end, block, this.#end);
     this.#end += length;
     // A shorter one is the last of its batch.
-    if (length < this.#segmentLength) this.#flush();
+    if (length < this.#segmentLength) this.flush();
+  }
+
+  /** Sends what waits: before its socket is closed. */
+  flush(): void {
+    const [block, route, end] = [this.#block, this.#route, this.#end];
+    this.#route = undefined;
+    this.#block = undefined;
+    this.#end = 0;
+    if (block === undefined || route === undefined) return;
+    route.socket.send(block, 0, end, this.#segmentLength, route.destination);
+    this.#pool.give(block, performance.now());
   }
 
   #begin(route: DatagramRoute, length: number): void {
@@ -60,17 +71,7 @@ export class DatagramBatch {
     this.#isFlushDue = true;
     queueMicrotask(() => {
       this.#isFlushDue = false;
-      this.#flush();
+      this.flush();
     });
-  }
-
-  #flush(): void {
-    const [block, route, end] = [this.#block, this.#route, this.#end];
-    this.#route = undefined;
-    this.#block = undefined;
-    this.#end = 0;
-    if (block === undefined || route === undefined) return;
-    route.socket.send(block, 0, end, this.#segmentLength, route.destination);
-    this.#pool.give(block, performance.now());
   }
 }

@@ -214,6 +214,7 @@ class IngressFlow implements DatagramHandler, Expiring {
     this.#table.delete(this);
     this.grant.release({ how: this.#endReason, ...this.#moved });
     this.#waiting.take();
+    this.#batch.flush();
     void this.#route?.socket.close();
     this.#route = undefined;
   }

@@ -29,7 +29,8 @@ export class FakeDatagramSocket implements DatagramSocket {
     end: number,
     segmentLength: number,
     destination: SocketAddress,
-  ): "sent" {
+  ): "sent" | "unreachable" {
+    if (this.isClosed) return "unreachable";
     let at = start;
     do {
       const segmentEnd = Math.min(end, at + segmentLength);
