@@ -11,6 +11,15 @@ export interface AccessPeer {
   readonly identity: Peer | undefined;
 }
 
+/**
+ * What is proven of who it is, for those who cannot ask on: its name where an authority vouches for
+ * it, else its key id; on a link without certificates, as the log names it.
+ */
+export function provenNameOf({ name, identity }: AccessPeer): string {
+  if (identity === undefined) return name;
+  return identity.vouchedBy === "chain" ? identity.name : identity.keyId;
+}
+
 /** What may be asked for: a target, to listen here, or a measurement of the link. */
 export type Wanted =
   | Target

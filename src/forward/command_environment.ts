@@ -14,7 +14,7 @@ const serviceVariables = [
 /** Whose environment it is, and what of it is not a command's affair. */
 export interface CommandEnvironmentOptions {
   readonly environment: Readonly<Record<string, string>>;
-  /** The name of the peer that runs the command. */
+  /** Who runs the command, as far as that is proven. */
   readonly peer: string;
   /** Variables that hold a secret of the node. */
   readonly secretVariables: readonly string[];

@@ -7,6 +7,7 @@ import {
   freeGrant,
   type Grant,
   type GrantSummary,
+  provenNameOf,
 } from "../access/access.ts";
 import { formatTarget, parseStreamTarget, type StreamTarget } from "../access/target.ts";
 import type { BufferPool } from "../buffer_pool.ts";
@@ -97,7 +98,7 @@ async function connect(
 ): Promise<Connection> {
   const connection = await dialTarget(target, {
     signal: abort.signal,
-    startCommand: (name) => commands.start(name, peer.name),
+    startCommand: (name) => commands.start(name, provenNameOf(peer)),
     permit: (addresses) => admitting.permit(addresses),
   });
   const { grant } = admitting;

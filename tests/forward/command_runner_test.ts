@@ -1,4 +1,5 @@
 import { deepEqual, equal, match, ok, rejects } from "node:assert/strict";
+import type { AccessPeer } from "../../src/access/access.ts";
 import { AllowList } from "../../src/access/allow_list.ts";
 import { BufferPool } from "../../src/buffer_pool.ts";
 import { CommandRunner } from "../../src/forward/command_runner.ts";
@@ -8,7 +9,7 @@ import { serveStreamChannel } from "../../src/forward/stream_ingress.ts";
 import { withExpiredTimers } from "../fakes/expired_timers.ts";
 import { linkPair } from "../fakes/link_pair.ts";
 import { LogRecorder } from "../fakes/log_recorder.ts";
-import { somePeer } from "../fakes/sample_specs.ts";
+import { somePeer, vouchedPeer } from "../fakes/sample_specs.ts";
 import {
   isSame,
   readExactly,
@@ -22,6 +23,10 @@ const ignore = Deno.build.os !== "linux";
 
 /** A port that is forwarded to the command of the first spec, at a node that offers all. */
 function forwarded(...specs: readonly [string, ...string[]]) {
+  return forwardedFor(somePeer, ...specs);
+}
+
+function forwardedFor(peer: AccessPeer, ...specs: readonly [string, ...string[]]) {
   const pool = new BufferPool();
   const parsed = specs.map(parseExecCommand);
   const commands = new CommandRunner(parsed, ["MY_TURN_SECRET"]);
@@ -29,8 +34,7 @@ function forwarded(...specs: readonly [string, ...string[]]) {
   const { a, z } = linkPair({ pace: "turn" });
   z.handler = {
     handleUp: () => {},
-    handleChannel: (channel) =>
-      void serveStreamChannel(channel, { access, peer: somePeer, pool, commands }),
+    handleChannel: (channel) => void serveStreamChannel(channel, { access, peer, pool, commands }),
     handleClosed: () => {},
   };
   a.handler = { handleUp: () => {}, handleChannel: () => {}, handleClosed: () => {} };
@@ -88,6 +92,20 @@ Deno.test("a command knows its peer, and gets its words as they were configured"
   );
   equal(await textOf(connect), "AB:CD|a b|*|");
   await end();
+});
+
+Deno.test("a command is told no name that nobody vouches for", { ignore }, async () => {
+  const vouched = vouchedPeer("anna", {});
+  const { identity } = vouched;
+  const pinned: AccessPeer = {
+    name: "anna",
+    identity: identity && { ...identity, vouchedBy: "key" },
+  };
+  for (const [peer, told] of [[vouched, "anna"], [pinned, "a".repeat(52)]] as const) {
+    const { connect, end } = forwardedFor(peer, "who=printenv AETHERPORT_PEER");
+    equal(await textOf(connect), `${told}\n`);
+    await end();
+  }
 });
 
 Deno.test(
