@@ -49,6 +49,13 @@ const fieldName = /^[!#$%&'*+.^_`|~\dA-Za-z-]+$/;
 const controlCharacter = /[\u0000-\u0008\u000a-\u001f\u007f]/;
 const hostPattern = /^(?:[a-z\d._-]{1,253}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/;
 const targetPattern = /^[!"$-[\]-~]+$/;
+/** RFC 3629 section 3: what old decoders take for an ASCII character, as for a dot or a slash. */
+const overlongUtf8 = /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f]|\xf0[\x80-\x8f]/;
+/** What some frameworks take for the method or the path, in place of those that were judged. */
+const overridingNames = {
+  methods: ["x-http-method", "x-http-method-override", "x-method-override"],
+  paths: ["x-original-url", "x-rewrite-url"],
+} as const;
 
 /** What is wrong with a request, in words for its client. */
 export class RequestError extends Error {
@@ -88,14 +95,24 @@ export function readRequest(head: HttpHead): HttpRequest {
 /** Those of the trailers that may be handed on: none that a rule sets or leaves out among fields. */
 export function usableTrailers(
   trailers: readonly HttpField[],
-  { setHeaders = {}, removeHeaders = [] }: HttpRule,
+  rule: HttpRule,
 ): HttpField[] {
-  const replaced = new Set([...Object.keys(setHeaders), ...removeHeaders].map(canonicalName));
+  const replaced = new Set(Object.keys(rule.setHeaders ?? {}).map(canonicalName))
+    .union(leftOut(rule));
   return trailers.filter(({ name, value }) => {
     const canonical = canonicalName(name);
     return fieldName.test(name) && !controlCharacter.test(value) && !askingNames.test(canonical) &&
       !notInTrailers.has(canonical) && !replaced.has(canonical);
   });
+}
+
+/** The canonical names of what a client says and a target is not told under a rule. */
+export function leftOut({ removeHeaders = [], methods, paths }: HttpRule): ReadonlySet<string> {
+  return new Set([
+    ...removeHeaders.map(canonicalName),
+    ...methods === undefined ? [] : overridingNames.methods,
+    ...paths === undefined ? [] : overridingNames.paths,
+  ]);
 }
 
 /** Lower case, with hyphens: some servers read underscores, dots and other characters as those. */
@@ -146,7 +163,8 @@ function readPath(target: string): string | undefined {
   if (/%(?![\da-f]{2})/i.test(encoded) || /%(00|2f|5c|25)/i.test(encoded)) return undefined;
   const path = latin1Decoded(encoded);
   // deno-lint-ignore no-control-regex -- That is what must not be there.
-  return /[\u0000-\u001f\u007f\\]|\/\/|\/\.{1,2}(\/|;|$)/.test(path) ? undefined : path;
+  if (/[\u0000-\u001f\u007f\\]|\/\/|\/\.{1,2}(\/|;|$)/.test(path)) return undefined;
+  return overlongUtf8.test(path) ? undefined : path;
 }
 
 /** Each escape as one character: patterns see the bytes. */

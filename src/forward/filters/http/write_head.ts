@@ -1,6 +1,6 @@
 /** Heads as this node writes them: what was judged, and nothing that a client wrote between the lines. */
 import { parseClient } from "../../client_address.ts";
-import { canonicalName, type HttpRequest } from "./http_request.ts";
+import { canonicalName, type HttpRequest, leftOut } from "./http_request.ts";
 import type { AccessPeer } from "../../../access/access.ts";
 import type { HttpRule } from "../../../access/content_rule.ts";
 import { fromLatin1, type HttpField } from "./llhttp.ts";
@@ -15,15 +15,15 @@ export interface Asking {
 /** The head of a request, for the target. */
 export function writeRequestHead(
   request: HttpRequest,
-  { setHeaders = {}, removeHeaders = [] }: HttpRule,
+  rule: HttpRule,
   asking: Asking,
 ): Uint8Array<ArrayBuffer> {
   const { method, target, host, minor, body } = request;
   const ours = new Map(
-    Object.entries({ ...fieldsOf(asking, request), ...setHeaders })
+    Object.entries({ ...fieldsOf(asking, request), ...rule.setHeaders })
       .map(([name, value]) => [canonicalName(name), { name, value }]),
   );
-  const replaced = new Set([...ours.keys(), ...removeHeaders.map(canonicalName)]);
+  const replaced = new Set(ours.keys()).union(leftOut(rule));
   const lines = [`${method} ${target} HTTP/1.${minor}`];
   const add = ({ name, value }: HttpField) => lines.push(`${name}: ${value}`);
   if (host !== "") add({ name: "Host", value: host });

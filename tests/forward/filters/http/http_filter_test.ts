@@ -258,6 +258,20 @@ Deno.test("names in other spellings, and trailers, are no way around what a rule
     },
   ));
 
+Deno.test("no field takes the place of a method or a path that a rule judges by", async () => {
+  const fields = ["X-HTTP-Method-Override: PUT", "X_Method_Override: PUT", "X-Original-URL: /b"];
+  const text = `POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n${fields.join("\r\n")}\r\n\r\n`;
+  await onStage({ methods: ["POST"], paths: ["/a"] }, async (stage) => {
+    await stage.say(text);
+    match(stage.told, /^POST \/a /);
+    ok(!/PUT|\/b/.test(stage.told), stage.told);
+  });
+  await onStage(everything, async (stage) => {
+    await stage.say(text);
+    match(stage.told, /X-HTTP-Method-Override: PUT\r\n/);
+  });
+});
+
 Deno.test("a field that a rule asks for is not told otherwise by another spelling", () =>
   onStage({ headers: { "X-Tier": ["free"] } }, async (stage) => {
     for (
@@ -451,6 +465,8 @@ for (
     ...[
       "/public/../private",
       "/public/%2e%2e/private",
+      "/public/%c0%ae%c0%ae/private",
+      "/public/%E0%80%AE%E0%80%AE/private",
       "/public/..;/x",
       "/public/.",
       "/public/a%2fb",
