@@ -292,7 +292,7 @@ Deno.test("a link without channels drains at once", nothingLeft, () =>
 
 /** What all channels of a link may hold, and what may be on its way to them, in bytes. */
 const unreadAllowance = 64 * 1024 * 1024;
-const receiveWindow = 16 * 1024 * 1024;
+const receiveWindow = 32 * 1024 * 1024;
 
 Deno.test(
   "a reader that stands still is given so much at most, and the rest when it goes on",
