@@ -223,9 +223,6 @@ Deno.test("under a policy --allow-exec offers a command, and allows it to nobody
   const options = await proxyOptions(flags, {});
   deepEqual(options.commands, [{ name: "a", argv: ["cat", "-n"] }]);
   deepEqual(options.allows, []);
-  deepEqual((await proxyOptions([...flags, "--allow", "exec:a"], {})).allows, [
-    { kind: "exec", name: "a" },
-  ]);
 });
 
 for (
